@@ -5,9 +5,9 @@ elected. kazoo notices a dead connection after at most two thirds of the session
 is left to reconnect. A process that was stopped (SIGSTOP) cannot step down in time. When it runs
 again, its clock soon shows the gap, and the journal, which knows its owner, refuses its writes.
 
-A leader may be cut off from what it needs for its work. Each standby that is not cut off says so
-with a node of its own. Then the leader may give way to it, and a candidate that is cut off lets the
-others go first.
+A leader may be cut off from something that its work needs. Each standby that is not cut off shows
+that with a node of its own. Then the leader may step down for it, and a candidate that is cut off
+does not try to lead before the others.
 
 Threads: `wait` runs in the caller's thread; kazoo's threads, a timer and a watch thread call
 `deposed`.
@@ -130,7 +130,7 @@ class Candidate:
             gone.wait(pause)
 
     def _goes_first(self) -> bool:
-        """Whether to try to lead. A process that is cut off does not, if another one is able."""
+        """Whether to try to lead. A process that is cut off does not try if another one is able."""
         able = self._able()
         self._show(able)
         return able or not self.others_stand()

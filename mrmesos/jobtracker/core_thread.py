@@ -1,7 +1,7 @@
 """The thread that owns the core: one queue of events and questions, read one at a time.
 
 Comes in: events, and questions (functions to run between events), from any thread. Goes out: calls
-of the service's `handle`; and answers to questions, after `settle` has written the journal. A
+of the service's `handle`; and answers to questions, after `end_batch` has written the journal. A
 heartbeat is a question, because its sender waits for an answer. Its function passes the event on.
 """
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 TICK_SECONDS = 0.5
 MAX_QUEUE = 100_000
 BATCH = 200
-"""Most events and questions between two calls of `settle`. Each call is one commit of the journal,
+"""Most events and questions between two calls of `end_batch`. Each call is one commit of the journal,
 and each batch wakes the HTTP server's event loop once.
 """
 FULL_SECONDS = 0.01
@@ -57,21 +57,21 @@ class _Question:
 class CoreThread:
     """Passes events to `handle`, and a Tick twice a second. Runs questions between them.
 
-    After each batch it calls `settle`, and then answers the questions of the batch. If `handle` or
-    `settle` raises, the core's state may be wrong, so the thread ends: it refuses all further
-    questions with the reason, and drops events. SetAside is the exception: `handle` raises it
-    after it has restored the core's state from before the event.
+    After each batch it calls `end_batch`, and then answers the questions of the batch. If `handle`
+    or `end_batch` raises, the core's state may be wrong, so the thread ends: it refuses all further
+    questions with the reason, and drops events. SetAside is the exception: `handle` raises it after
+    it has restored the core's state from before the event.
     """
 
     def __init__(
         self,
         handle: Callable[[Event], None],
-        settle: Callable[[], None],
+        end_batch: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
         """The thread calls all three. `on_end` is always its last call."""
         self._give = handle
-        self._settle = settle
+        self._end_batch = end_batch
         self._on_end = on_end
         self._asked: list[_Question] = []  # the questions of this batch
         self._queue: queue.SimpleQueue[Event | _Question] = queue.SimpleQueue()
@@ -170,7 +170,7 @@ class CoreThread:
                 now = time.monotonic()
                 if now >= next_tick:
                     self._take(Tick())
-                    self._settle()
+                    self._end_batch()
                     next_tick = now + TICK_SECONDS
                 with contextlib.suppress(queue.Empty):
                     item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
@@ -178,7 +178,7 @@ class CoreThread:
                         self._take(item)
                         item = self._queue.get_nowait()
                     self._take(item)
-                self._settle()
+                self._end_batch()
                 asked, self._asked = self._asked, []
                 _deliver(asked)
         except Unavailable:

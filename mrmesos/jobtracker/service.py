@@ -52,7 +52,7 @@ from mrmesos.jobtracker.quarantine import Quarantine, answers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.jobtracker.storage.planner import Planner
-from mrmesos.jobtracker.storage.planners_answer import PlannersWork, to_be_kept
+from mrmesos.jobtracker.storage.planners_answer import PlannersWork, encodable_event
 from mrmesos.jobtracker.storage.pools_file import with_pools_file
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class JobTrackerService:
         life = self._session.life
         self._core = JobTracker(conf, life.stamp, journal=True)
         self._thread = CoreThread(
-            self._handle, self._settle, on_end=lambda: self._front.release_all()
+            self._handle, self._end_batch, on_end=lambda: self._front.release_all()
         )
         self._later: list[Command] = []  # commands that wait for the journal
         self._live = LiveJobs()
@@ -137,7 +137,7 @@ class JobTrackerService:
         tracer = self._aftermath.tracer
         self._at_work = PlannersWork(None if tracer is None else tracer.worked)
         self._planner = Planner(
-            lambda event: self._thread.post(to_be_kept(event)), conf, pickle_key
+            lambda event: self._thread.post(encodable_event(event)), conf, pickle_key
         )
         self._front = Front(
             conf,
@@ -212,7 +212,7 @@ class JobTrackerService:
         self._begin_with(same_command=same)
 
     def _begin_with(self, *, same_command: bool) -> None:
-        """Restore the core from the records read, and carry out the commands that follow."""
+        """Restore the core from the records read, and execute the commands that follow."""
         life = self._session.life.number
         ended, notices = self._session.ended_reports(), self._session.notices()
         commands = self._session.restore(self._core, self._now(), same_command=same_command)
@@ -339,7 +339,7 @@ class JobTrackerService:
         that fails too.
         """
         self._quarantine.take(event, problem)
-        self._settle()  # write what earlier events of this batch changed
+        self._end_batch()  # write what earlier events of this batch changed
         before, self._later = self._core.st, []
         life = self._session.again()
         self._core = JobTracker(self._conf, life.stamp, journal=True)
@@ -349,24 +349,24 @@ class JobTrackerService:
             self._take(self._core.handle(Registered(before.subscription.framework_id), self._now()))
         self._take(answers(event))
 
-    def _settle(self) -> None:
-        """Write all noted records to the journal, then carry out the commands that waited."""
-        while unkept := self._session.settle():
+    def _end_batch(self) -> None:
+        """Write all noted records to the journal, then execute the commands that waited."""
+        while unkept := self._session.write_noted():
             for job_id, why in unkept.items():
                 self._handle(JobUnkept(job_id, why))
         later, self._later = self._later, []
         for command in later:
-            self._carry_out(command)
+            self._execute(command)
 
     def _take(self, commands: Iterable[Command]) -> None:
-        """Carry out the commands that may act at once. The others wait for the journal."""
+        """Execute the commands that may act at once. The others wait for the journal."""
         for command in commands:
             if command.after_journal:
                 self._later.append(command)
             else:
-                self._carry_out(command)
+                self._execute(command)
 
-    def _carry_out(self, command: Command) -> None:
+    def _execute(self, command: Command) -> None:
         match command:
             case WriteRecords():
                 self._session.note(command)

@@ -20,10 +20,10 @@ MAX_ANSWER_BYTES = 64 * 1024
 
 
 class CallChannel:
-    """Send calls one after another, from any thread, each within a deadline.
+    """Sends calls one after another, from any thread, each within a deadline.
 
     It has its own lock, which the thread that reads events never holds. So a master that does not
-    answer delays only the callers. A call is never repeated: if no answer comes, only the caller
+    answer delays only the callers. It never repeats a call: if no answer comes, only the caller
     knows whether a second call does harm.
     """
 
@@ -85,7 +85,7 @@ class CallChannel:
             self._conn = None
 
     def interrupt(self) -> None:
-        """End a call that is waiting, from any thread; later calls connect anew."""
+        """End a call that is waiting. Any thread may call it. Later calls connect anew."""
         self._stale = True
         conn = self._conn
         sock = conn.sock if conn is not None else None
@@ -93,11 +93,12 @@ class CallChannel:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
-                # It is closed, or not connected yet: then the call waits for the connect at most.
+                # The connection is closed, or not made yet. Then the call waits at most for the
+                # connect.
                 return
 
     def close(self) -> None:
-        """Interrupt and close; waits for a running call at most the timeout."""
+        """Interrupt, then close. Waits for a running call, at most the timeout."""
         self.interrupt()
         if self._lock.acquire(timeout=self._timeout):
             try:

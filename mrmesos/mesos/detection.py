@@ -1,10 +1,9 @@
 """Finds the leading master in ZooKeeper, like pymesos' detector, without its bugs.
 
-Bugs of pymesos' detector: it reported nothing while no master led. If a leader went away during the
-lookup, it raised, and never looked at that node again. It took any node for a master's. It set the
-levels of kazoo's loggers for the whole process, and still logged a line at each try.
-
-Threads: kazoo's threads call `changed`.
+pymesos' detector has these bugs. It reports nothing while no master leads. If a leader goes away
+during the lookup, it raises an exception, and never looks at that node again. It takes any node for
+a master's. It sets the levels of kazoo's loggers for the whole process, and still logs a line at
+each try.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class LeaderDetector:
             self._zk.start(CONNECT_SECONDS)
             self._zk.add_listener(self._state)
             if not self._zk.exists(self._path):
-                # kazoo's watch would end silently
+                # kazoo's watch of a missing path would end silently
                 raise MesosUnreachable(f"{self.url}: there is no such path")
             ChildrenWatch(self._zk, self._path, self._seen)
         except (KazooException, self._zk.handler.timeout_exception) as problem:

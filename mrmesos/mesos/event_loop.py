@@ -53,10 +53,10 @@ class Backoff:
 class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
     """pymesos' IO thread, fixed. Both drivers inherit it before pymesos' own driver.
 
-    Bugs that it fixes: an exception of a callback, or an unexpected answer, ended the thread and
-    interrupted the main thread. After a loss, a new SUBSCRIBE came at once, or after a sleep that
-    could not be interrupted. `disconnected` came for connections that never existed. There was no
-    watchdog. `select()` fails from file descriptor 1024 on. `join()` had no deadline.
+    pymesos' thread has these bugs. An exception of a callback, or an unexpected answer, ends the
+    thread and interrupts the main thread. After a loss, a new SUBSCRIBE comes at once, or after a
+    sleep that cannot be interrupted. `disconnected` comes for connections that never existed. There
+    is no watchdog. `select()` fails from file descriptor 1024 on. `join()` has no deadline.
     """
 
     # Attributes of pymesos.
@@ -268,7 +268,7 @@ class SubscriptionLoop(Process):  # type: ignore[misc]  # pymesos is untyped
                 conn.close()
 
     def _end(self, conn: Subscription | None, problem: Exception | None) -> None:
-        """Close a connection. After a `problem`, plan the next try; a new master is none."""
+        """Close a connection. After a `problem`, plan the next try. A new master is no problem."""
         lasted = False
         if conn is not None:
             age = time.monotonic() - conn.started_at

@@ -205,7 +205,7 @@ class SchedulerDriver(SubscriptionLoop, MesosSchedulerDriver):  # type: ignore[m
     # Events.
 
     def _is_known(self, event: Json) -> bool:
-        """See SubscriptionLoop. Refuses only the invalid offers, as the others need an answer."""
+        """As in SubscriptionLoop, but only invalid offers are refused: the others need answers."""
         try:
             return super()._is_known(event)
         except BadEvent:

@@ -69,13 +69,13 @@ class Framework:
         meter.core_events[name] = meter.core_events.get(name, 0) + 1
         meter.core_seconds[name] = meter.core_seconds.get(name, 0.0) + spent
         for command in commands:
-            self._carry_out(command)
+            self._execute(command)
         woken, self._woken = self._woken, []
         for tracker_id in woken:  # each has a held heartbeat, until it is forgotten
             if (tracker := self._trackers.trackers.get(tracker_id)) is not None:
                 self.tell(ev.AnswerAsked(tracker_id, tracker.done))
 
-    def _carry_out(self, command: cmd.Command) -> None:
+    def _execute(self, command: cmd.Command) -> None:
         match command:
             case cmd.AnswerHeartbeat():
                 self._trackers.answered(command.tracker_id, command.actions or ())

@@ -25,14 +25,14 @@ class Desk:
         self.story: list[str] = []
         self.gate = threading.Event()
         self.fault: Exception | None = None
-        self.thread = CoreThread(self.handle, self.settle, lambda: self.story.append("end"))
+        self.thread = CoreThread(self.handle, self.end_batch, lambda: self.story.append("end"))
 
     def handle(self, event: Event) -> None:
         if not isinstance(event, Tick):
             self.story.append("event")
             assert self.gate.wait(DEADLINE)
 
-    def settle(self) -> None:
+    def end_batch(self) -> None:
         if self.fault is not None:
             raise self.fault
         self.story.append("settled")

@@ -103,7 +103,7 @@ def keep(ledger: JournalSession, commands: list[Command]) -> None:
     for command in commands:
         if isinstance(command, WriteRecords):
             ledger.note(command)
-    ledger.settle()
+    ledger.write_noted()
 
 
 def picture(core: JobTracker) -> Picture:

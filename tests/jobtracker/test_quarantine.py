@@ -248,11 +248,11 @@ def test_a_record_that_cannot_be_encoded_is_mended_and_its_job_fails(tmp_path: P
         for number, amount in enumerate((1, 2**70))
     )
     ledger.note(WriteRecords((good, bad)))
-    assert ledger.settle() == {
+    assert ledger.write_noted() == {
         "job_1_0001": "its attempt attempt_1_0001_m_000001_0: OverflowError: can't serialize ints "
         "< -2**63 or > 2**64 - 1"
     }
-    assert ledger.settle() == {}
+    assert ledger.write_noted() == {}
     ledger.again()
     kept = [record for record in ledger.records if isinstance(record, AttemptRecord)]
     assert kept == [good, msgspec.structs.replace(bad, counters={"g": {"n": 2**63 - 1}})]

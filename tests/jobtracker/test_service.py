@@ -223,8 +223,8 @@ def test_specs_that_cannot_be_run_are_refused(desk: Desk, tmp_path: Path) -> Non
     good = desk.spec(tmp_path)
     for wrong, words in (
         ({"inputs": ()}, "no input"),
-        ({"inputs": ("in.txt",)}, "no URI"),
-        ({"output": "out"}, "no URI"),
+        ({"inputs": ("in.txt",)}, "not a URI"),
+        ({"output": "out"}, "not a URI"),
         ({"conf": {"map.memory.mb": "much"}}, "map.memory.mb"),
         ({"conf": {"map.resources": "?"}}, "?"),
         ({"code": "0" * 64}, "upload"),

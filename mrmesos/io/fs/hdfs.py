@@ -67,7 +67,7 @@ def open_hdfs(uri: str) -> tuple[Any, str]:
     host, _, port = match[2].partition(":")
     kind = Hdfs if match[1].lower() == "hdfs" else Viewfs
     defaults = {k: v for k, v in _PATIENCE.items() if k not in site_configuration()}
-    with _told(uri):
+    with _plain_errors(uri):
         return kind(host or None, int(port) if port else None, **defaults), _path_of(uri)
 
 
@@ -78,7 +78,7 @@ def _path_of(uri: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(path: str) -> Iterator[None]:
+def _plain_errors(path: str) -> Iterator[None]:
     """Turn the exceptions of hdfs-native into OSErrors of one line."""
     try:
         yield
@@ -114,12 +114,12 @@ class _Mended:
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        with _told(path):
+        with _plain_errors(path):
             return self._described(self.client.get_file_info(path))
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         path = self._strip_protocol(path)
-        with _told(path):
+        with _plain_errors(path):
             found = [self._described(status) for status in self.client.list_status(path, False)]
         return found if detail else [each["name"] for each in found]
 
@@ -139,18 +139,18 @@ class _Mended:
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         path = self._strip_protocol(path)
-        with _told(path):
+        with _plain_errors(path):
             self.client.mkdirs(path, 0o755, create_parents)
 
     def mv(self, path1: str, path2: str, **_: Any) -> None:
         """Rename in one atomic NameNode call. Raises FileExistsError if `path2` exists."""
-        with _told(path1):
+        with _plain_errors(path1):
             self.client.rename(self._strip_protocol(path1), self._strip_protocol(path2), False)
 
     def rm(self, path: str, recursive: bool = False, **_: Any) -> None:
         """Delete. Raises FileNotFoundError if `path` does not exist."""
         path = self._strip_protocol(path)
-        with _told(path):
+        with _plain_errors(path):
             if not self.client.delete(path, recursive):
                 raise FileNotFoundError(path)
 
@@ -165,12 +165,12 @@ class _Mended:
     def open_ranges(self, path: str) -> tuple[Fetch, int]:
         """A function that reads any range of the file in any thread, and the file's size."""
         path = self._strip_protocol(path)
-        with _told(path):
+        with _plain_errors(path):
             first = self.client.read(path)
         readers = [first]
 
         def fetch(start: int, end: int) -> bytes:
-            with _told(path):
+            with _plain_errors(path):
                 if not readers:  # the last one failed: its hosts may be gone, ask the NameNode
                     readers.append(self.client.read(path))
                 try:
@@ -224,7 +224,7 @@ class _Writer(io.RawIOBase):
             return
         super().close()
         try:
-            with _told(self._path):
+            with _plain_errors(self._path):
                 self._writer.close()
         except OSError as exc:
             self._write_again(exc, close=True)
@@ -232,12 +232,12 @@ class _Writer(io.RawIOBase):
             self._forget()
 
     def _create(self) -> FileWriter:
-        with _told(self._path):
+        with _plain_errors(self._path):
             options = WriteOptions(overwrite=True, create_parent=False)
             return self._client.create(self._path, options)
 
     def _write(self, data: Any) -> None:
-        with _told(self._path):
+        with _plain_errors(self._path):
             self._writer.write(data)
 
     def _forget(self) -> None:
@@ -256,7 +256,7 @@ class _Writer(io.RawIOBase):
             while piece := self._held.read(PIECE):
                 self._write(piece)
             if close:
-                with _told(self._path):
+                with _plain_errors(self._path):
                     self._writer.close()
 
         retrying_for(WRITE_AGAIN_SECONDS)(again)

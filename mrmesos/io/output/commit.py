@@ -170,7 +170,7 @@ class OutputCommitter:
         if not self._is_committed():
             plan = self._plan(winning_attempt_ids)
             self._set_aside(plan)
-            self._dir.each(self._carry_out, plan.moves)
+            self._dir.each(self._make_move, plan.moves)
             self._replace_differing(plan)
             self._finish(plan)
         # Last, because an abort needs the list of moves until `_SUCCESS` exists.
@@ -348,7 +348,7 @@ class OutputCommitter:
         abort = partial(self._uploads.abort, self._dir.at(move.target), move.upload.id)
         return not self._dir.trying("cleaned up", abort)
 
-    def _carry_out(self, move: _Move) -> None:
+    def _make_move(self, move: _Move) -> None:
         if self._uploads is not None and move.upload is not None:
             complete = partial(
                 self._uploads.complete,

@@ -105,7 +105,7 @@ class JobTracker:
             chains.follow(st)
         if st.queues.ended_jobs or st.queues.news:
             queues.follow(st)
-        self._settle()
+        self._apply_effects()
         if isinstance(event, ev.HeartbeatReceived):
             beat, tracker_id = event.heartbeat, TrackerId(event.heartbeat.tracker_id)
             tracker = st.cluster.trackers.get(tracker_id)
@@ -207,7 +207,7 @@ class JobTracker:
             case ev.Disconnected():
                 st.subscription.connected = False
 
-    def _settle(self) -> None:
+    def _apply_effects(self) -> None:
         """Act on the changes: serve free slots, send news to reduces, suppress or revive offers."""
         st = self.st
         while True:

@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 OPEN = frozenset({("GET", "/health"), ("GET", "/version"), ("GET", "/"), ("HEAD", "/")})
 PAGES = "/ui/"
 HEARTBEAT = ("POST", "/api/v1/heartbeat")
-"""Heartbeats carry a growing number, which shows if one is replayed. 10,000 TaskTrackers send too
-many heartbeats to remember a nonce for each.
+"""Heartbeats carry a growing number instead of a nonce. A replayed number is refused. 10,000
+TaskTrackers send too many heartbeats to remember a nonce for each.
 """
 TRACKERS = frozenset(
     {
@@ -54,12 +54,12 @@ GREETING = ("GET", GREETING_PATH)
 UPLOAD = ("PUT", "/api/v1/code/{sha256}")
 MAX_CLIENT_BYTES = 8 << 20
 """Most bytes of a client's request. Files are larger, but they are uploaded by their hash."""
-_WHERE = "MRMESOS_TOKEN_FILE is to name its file, or MRMESOS_TOKEN to hold it (docs/security.md)"
+_WHERE = "set MRMESOS_TOKEN_FILE to its file, or MRMESOS_TOKEN to the token (docs/security.md)"
 _NO_TOKEN = f"the JobTracker's token is needed: {_WHERE}"
-_WRONG_TOKEN = f"the token shown is not this JobTracker's: {_WHERE}"
+_WRONG_TOKEN = f"this is not the JobTracker's token: {_WHERE}"
 _NO_BEARER = (
-    "this JobTracker takes signed requests, which show the token to nobody; "
-    "jobtracker.bearer.tokens lets it take the token itself"
+    "this JobTracker takes only signed requests, which never send the token; "
+    "set jobtracker.bearer.tokens=true to allow requests that send it"
 )
 _signed: ContextVar[Verified] = ContextVar("signed")
 _sent: ContextVar[bytes] = ContextVar("sent")
@@ -138,7 +138,7 @@ class Authenticator:
         try:
             if upload:  # its name is its hash, so we can check it before the body has arrived
                 if not same_text(verified.body_sha256, request.match_info["sha256"]):
-                    raise Refusal(401, "what is uploaded is not what was signed")
+                    raise Refusal(401, "the upload's SHA-256 is not the one that was signed")
             else:
                 body = await _whole_body(request)
                 verified.check_body(body)

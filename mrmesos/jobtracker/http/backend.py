@@ -50,7 +50,7 @@ class Backend(Protocol):
         """
 
     def submit_chain(self, spec: ChainSpec, key: str) -> Future[str]:
-        """Accept a chain and return its id. The rest is as of `submit`."""
+        """Accept a chain and return its id. `key` and failures are as in `submit`."""
 
     def chain_status(self, chain_id: str) -> Future[ChainStatus | None]:
         """A chain's status; None if there is no such chain."""
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """The status of all chains that the JobTracker knows."""
 
     def submit_queue(self, spec: QueueSpec, key: str) -> Future[str]:
-        """Accept a queue for free tasks and return its id. The rest is as of `submit`."""
+        """Accept a queue for free tasks and return its id. `key` and failures: as in `submit`."""
 
     def queue_status(self, queue_id: str) -> Future[QueueStatus | None]:
         """A queue's status; None if there is no such queue."""
@@ -78,14 +78,19 @@ class Backend(Protocol):
         """How long a client may wait for ends of tasks (seconds). Its queue is not killed then."""
 
     def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
-        """Forget the ends up to `taken`, and return those that follow; None for no such queue."""
+        """Forget the ends up to `taken`, and return the later ones. None if there is no such
+        queue.
+        """
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job, a chain or a queue; False if it is unknown. `by` is who asked for it."""
+        """Kill a job, a chain or a queue; False if it is unknown. `by` is the user who asked for
+        it.
+        """
 
     def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
-        """Give a job another priority or pool, where they are not empty; False if there is no such
-        job in progress. Fails with BadRequest for a value that cannot be used.
+        """Change the priority or the pool of a job. An empty text leaves a value as it is.
+
+        False if there is no such job in progress. Fails with BadRequest for an invalid value.
         """
 
     def heartbeat(self, heartbeat: Heartbeat) -> Awaitable[HeartbeatAnswer]:

@@ -23,5 +23,5 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                 if len(parts) > limit:
                     raise web.HTTPRequestEntityTooLarge(limit, len(parts))
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"not all came in {BODY_SECONDS:g} s") from None
+        raise web.HTTPRequestTimeout(text=f"it did not arrive in {BODY_SECONDS:g} s") from None
     return bytes(parts)

@@ -32,7 +32,7 @@ def check_job(spec: JobSpec, python: str = "") -> None:
     more = spec.sampled if spec.cut_points is None else (*spec.sampled, spec.cut_points)
     for uri in (*spec.inputs, spec.output, *(uri for source in more for uri in source.uris)):
         if "://" not in uri:
-            raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+            raise BadRequest(f"{uri!r} is not a URI; a JobTracker has no current directory")
     if not 0 <= spec.num_reducers <= MAX_SEGMENTS:
         raise BadRequest(f"num_reducers is {spec.num_reducers}, not within 0 and {MAX_SEGMENTS:,}")
     check_python(spec.python, python)
@@ -46,18 +46,18 @@ def check_job(spec: JobSpec, python: str = "") -> None:
 
 
 def check_chain(spec: ChainSpec, python: str = "") -> None:
-    """Refuse a chain that could not run. Raises BadRequest. `python`: as of check_job."""
+    """Refuse a chain that could not run. Raises BadRequest. For `python`, see `check_job`."""
     before: set[str] = set()
     outputs: set[str] = set()
     names: set[str] = set()
     for uri in (spec.output, spec.data):
         if "://" not in uri:
-            raise BadRequest(f"{uri!r} is no URI; a relative path means nothing to a JobTracker")
+            raise BadRequest(f"{uri!r} is not a URI; a JobTracker has no current directory")
     check_texts("chain", spec.name, spec.user)
     for step in spec.steps:
         for name in (*step.fused, step.name):
             if not _STEP.fullmatch(name):
-                raise BadRequest(f"{name[:200]!r} is no name for a step of a chain")
+                raise BadRequest(f"{name[:200]!r} is not a valid name of a chain's step")
             if name in names:
                 raise BadRequest(f"two steps of the chain are named {name}")
             names.add(name)
@@ -76,12 +76,12 @@ def check_chain(spec: ChainSpec, python: str = "") -> None:
 
 
 def check_texts(what: str, name: str, user: str) -> None:
-    """Refuse names that forge lines of lists. Raises BadRequest."""
+    """Refuse names with control characters: they could forge lines in lists. Raises BadRequest."""
     for kind, text in (("name", name), ("user", user)):
         if _CONTROLS.search(text):
             raise BadRequest(
-                f"the {what}'s {kind} {text[:200]!r} has control characters, which forge lines of "
-                "lists; leave them out"
+                f"the {what}'s {kind} {text[:200]!r} has control characters: remove them, because "
+                "they can forge lines in lists"
             )
 
 
@@ -104,7 +104,7 @@ def check_files(files: Sequence[JobFile]) -> None:
     names = set()
     for file in files:
         if file.name in ("", ".", "..") or "/" in file.name or "\0" in file.name:
-            raise BadRequest(f"{file.name!r} is no name for a file of a job")
+            raise BadRequest(f"{file.name!r} is not a valid name of a job's file")
         if not is_sha256(file.sha256):
             raise BadRequest(f"{file.sha256!r} is no SHA-256 in hexadecimal digits")
         key = (file.kind is FileKind.PYTHON, file.name)

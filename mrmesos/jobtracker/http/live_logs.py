@@ -1,10 +1,10 @@
-"""Fetches logs of attempts for a client: from TaskTrackers, and after their end from sandboxes.
-Asks TaskTrackers for their status, too, and for stacks of workers.
+"""Fetches logs of attempts for a client: from TaskTrackers, or from sandboxes after their end. It
+also asks TaskTrackers for their status and for stacks of workers.
 
-Comes in: an attempt, and where its logs are. Goes out: the log. Thread: the server's event loop;
-sandboxes are read in threads beside it.
+Comes in: an attempt, and where its logs are. Goes out: the log. Thread: the server's event loop.
+Other threads read sandboxes.
 
-The answer must prove that its sender knows the job's token, or the TaskTracker's own key. A
+An answer must prove that its sender knows the job's token or the TaskTracker's own key. A
 TaskTracker names its own URL in its heartbeats, and user code could forge those. So we use the URL
 only if it leads to the TaskTracker's agent, as Mesos knows it, or to the address that its
 heartbeats come from. Otherwise a forged URL could make us send requests to other hosts.
@@ -33,27 +33,29 @@ logger = logging.getLogger(__name__)
 MAX_LOG_BYTES = 8 << 20
 SANDBOX_LOG_BYTES = 1 << 20
 SANDBOX_READS = 4
-"""Most sandboxes that are read at once."""
+"""Most sandboxes that are read at the same time."""
 TRACKER, SANDBOX = "TaskTracker", "sandbox"
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
 SOURCES_MAX = 50_000
 
 
 ReadSandboxLog = Callable[[Sandbox, str, str, int | None, int], tuple[bytes, int]]
-"""The log of an attempt and a stream in a sandbox: at most so many bytes from an offset on, or its
-end, and the offset of the first byte. Raises FileGone with one line. It blocks.
+"""Reads one stream of an attempt's log in a sandbox. Blocks. Raises FileGone with one line.
+
+It gets an offset and a limit. It returns at most `limit` bytes from the offset on, or from the
+log's end without one, and the offset of the first byte.
 """
 
 
 class FileGone(Exception):
-    """A file in a sandbox cannot be had. The message says why, in one line."""
+    """A file in a sandbox cannot be read. The message says why, in one line."""
 
 
 class LogPart(NamedTuple):
     """What an attempt printed, and the offset of its first byte.
 
-    `source` is TRACKER, SANDBOX, or KEPT: the last lines of both streams, which may be empty. Then
-    `note` says why there is no more, if anybody knows.
+    `source` is TRACKER, SANDBOX or KEPT. KEPT means only the last lines of both streams, perhaps
+    none. Then `note` says why there is no more, if that is known.
     """
 
     data: bytes
@@ -71,8 +73,9 @@ class LiveLogs:
         read_sandbox: ReadSandboxLog | None = None,
         key_of: Callable[[str], str] | None = None,
     ) -> None:
-        """`tls` is for TaskTrackers that speak HTTPS. Without `read_sandbox`, no logs are read from
-        sandboxes. `key_of` gives the key of a TaskTracker; without it, `ask` asks none.
+        """`tls` is for TaskTrackers that speak HTTPS. `read_sandbox` reads logs in sandboxes;
+        without it, none are read. `key_of` gives a TaskTracker's key; without it, `ask` asks
+        nobody.
         """
         self._tls, self._read_sandbox, self._key_of = tls, read_sandbox, key_of
         self._sandbox_reads = asyncio.Semaphore(SANDBOX_READS)
@@ -91,8 +94,8 @@ class LiveLogs:
     ) -> LogPart:
         """What the attempt printed to `stdout` or `stderr`.
 
-        With `offset`, it begins there, if the log still has that byte; without, it is the end of
-        the log.
+        With `offset`, the part begins there, if the log still has that byte. Without it, the part
+        is the end of the log.
         """
         found = await self.fetch(logs, attempt_id, stream, offset) if logs.url else None
         if found is not None:
@@ -111,8 +114,8 @@ class LiveLogs:
     async def fetch(
         self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
     ) -> tuple[bytes, int] | None:
-        """The same from its TaskTracker: bytes, and the offset of the first. None if we cannot get
-        them.
+        """The same part, but only from the TaskTracker: bytes, and the offset of the first. None if
+        that fails.
         """
         path = f"/attempts/{attempt_id}/logs?stream={stream}"
         if offset is not None:
@@ -124,7 +127,7 @@ class LiveLogs:
     async def ask(
         self, tracker_id: str, url: str, hosts: Collection[str], path: str
     ) -> bytes | None:
-        """What a TaskTracker answers to the JobTracker itself. None if we cannot get it."""
+        """What a TaskTracker answers to the JobTracker's own question. None if that fails."""
         if self._key_of is None or not url:
             return None
         signer = Signer(tracker_id, self._key_of(tracker_id))
@@ -138,7 +141,7 @@ class LiveLogs:
         known = {*hosts, self._sources.get(tracker_id, "")}
         if not leads_to(url, known):
             logger.warning(
-                "%s says that it listens at %r, which is none of %s: it is not asked",
+                "%s says that it listens at %r, but its hosts are %s: no request is sent",
                 tracker_id,
                 url,
                 sorted(filter(None, known)),

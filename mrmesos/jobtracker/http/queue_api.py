@@ -22,7 +22,7 @@ from mrmesos.wire.queue import QueueAnswer, QueueRequest, QueueSpec
 
 
 class QueueApi:
-    """`waiting` has the clients that wait for ends of tasks, too."""
+    """The handlers of these paths. Clients that wait for ends of tasks stand in `waiting`, too."""
 
     def __init__(self, backend: Backend, waiting: Waiting) -> None:
         self._backend, self._waiting = backend, waiting
@@ -62,7 +62,7 @@ class QueueApi:
         return web.Response(status=202)
 
     async def _ends(self, request: web.Request) -> web.Response:
-        """Forget the ends up to `taken`. Answer with those that follow, as soon as there are."""
+        """Forget the ends up to `taken`. Answer with the later ones, as soon as there are any."""
         queue_id = request.match_info["queue_id"]
         taken = _number(request.query.get("taken", "0"))
         found = await self._waiting.status(

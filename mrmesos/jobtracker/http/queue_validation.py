@@ -10,16 +10,16 @@ from mrmesos.jobtracker.http.job_validation import check_files, check_python, ch
 from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec
 
 NEED_MAX = 10**15
-"""In thousandths. Mesos' own arithmetic ends there."""
+"""In thousandths. Mesos counts no smaller amounts."""
 
 
 def check_queue(spec: QueueSpec, python: str = "") -> None:
-    """Refuse a queue whose tasks could not run. Raises BadRequest. `python`: as of check_job."""
+    """Refuse a queue whose tasks could not run. Raises BadRequest. `python`: see `check_job`."""
     check_texts("queue", spec.name, spec.user)
     check_python(spec.python, python)
     check_files(spec.files)
     if spec.store and "://" not in spec.store:
-        raise BadRequest(f"{spec.store!r} is no URI; a relative path means nothing to a JobTracker")
+        raise BadRequest(f"{spec.store!r} is not a URI; a JobTracker has no current directory")
     try:
         Conf(spec.conf).check()
     except ConfError as problem:
@@ -44,7 +44,7 @@ def _check_task(spec: TaskSpec) -> None:
             "for each other"
         )
     if bool(spec.payload) == (spec.stored is not None):
-        raise BadRequest(f"{spec.name!r} has no pickle, or two")
+        raise BadRequest(f"{spec.name!r} must have exactly one pickle")
     for name, amount in spec.need.items():
         if not name or set(name) & set(":;, \n") or amount > NEED_MAX:
             raise BadRequest(f"{spec.name!r} needs {name!r}, which is no resource")

@@ -124,7 +124,9 @@ class HttpServer:
         return self._port
 
     def call_soon(self, function: Callable[..., None], *args: object) -> None:
-        """Call a function soon in the event loop's thread. After its end, the call is dropped."""
+        """Call a function soon in the event loop's thread. After the loop's end, it does
+        nothing.
+        """
         loop = self._loop
         if loop is None:
             return

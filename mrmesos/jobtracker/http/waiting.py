@@ -10,7 +10,7 @@ S = TypeVar("S")
 
 
 class Waiting:
-    """An event for each request that waits, by the id of what it waits for."""
+    """Holds requests that wait: for each, an event under the id of the job, chain or queue."""
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}
@@ -22,7 +22,7 @@ class Waiting:
             waiting.set()
 
     def close(self) -> None:
-        """Answer all. From now on, hold none."""
+        """Answer all requests. From now on, hold none."""
         self._closing = True
         for name in list(self._events):
             self.ended(name)
@@ -34,7 +34,9 @@ class Waiting:
         ask: Callable[[], Awaitable[S | None]],
         over: Callable[[S], bool],
     ) -> S | None:
-        """The status: at once if it is `over`, else at the end, or after `seconds`."""
+        """The status. It returns at once if it is `over`, else when the end comes or `seconds` are
+        past.
+        """
         ended = asyncio.Event()
         self._events.setdefault(name, set()).add(ended)
         try:

@@ -23,7 +23,7 @@ from mrmesos.wire.job import Sandbox
 PIECE_BYTES = 1 << 16
 """Most bytes in one answer of `/files/read` (16 pages of memory)."""
 ANSWER_BYTES = 8 * PIECE_BYTES
-"""Longest answer that is read: JSON writes some bytes as six characters."""
+"""Longest answer that is read. JSON may write one byte as six characters."""
 LISTING_BYTES = 4 << 20
 CONNECT_SECONDS, DEADLINE_SECONDS = 3.0, 10.0
 LOGS = "userlogs"
@@ -73,7 +73,8 @@ class AgentFiles:
     ) -> tuple[bytes, int]:
         """At most `limit` bytes of a file, and the offset of the first. Raises FileGone.
 
-        They begin at `offset`; without it, or beyond the file's end, they are its last ones.
+        They begin at `offset`. Without it, or if it is beyond the file's end, they are the last
+        bytes.
         """
         with _Agent(sandbox, self._headers) as agent:
             size = agent.size(path)
@@ -118,7 +119,8 @@ class _Agent:
     def piece(self, path: str, offset: int, length: int) -> bytes:
         """Bytes of the file; empty at its end."""
         found = self._read(path, offset=offset, length=min(length, PIECE_BYTES))
-        # Mesos writes the bytes as they are, older ones as \u00XX. Read as Latin-1, both are equal.
+        # Mesos writes the bytes as they are; older releases write them as \u00XX. Latin-1 reads
+        # both.
         data: str = found["data"]
         try:
             return data.encode("latin-1")[:length]
@@ -148,7 +150,7 @@ class _Agent:
         return found
 
     def _odd(self, endpoint: str) -> FileGone:
-        return FileGone(f"the answer of {self._sandbox.agent_url}{endpoint} is none of Mesos'")
+        return FileGone(f"{self._sandbox.agent_url}{endpoint} did not answer as Mesos does")
 
     def _get(self, endpoint: str, limit: int, **query: object) -> tuple[int, bytes]:
         """The status (200 or 404) and the body. Raises FileGone for every other answer."""
@@ -180,5 +182,5 @@ class _Agent:
                 if len(body) > limit:
                     raise http.client.HTTPException(f"an answer of more than {limit} bytes")
                 if time.monotonic() > self._deadline:
-                    raise TimeoutError(f"not all came within {DEADLINE_SECONDS:g} s")
+                    raise TimeoutError(f"the answer was not complete within {DEADLINE_SECONDS:g} s")
             return answer.status, bytes(body)

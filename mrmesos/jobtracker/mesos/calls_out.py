@@ -36,7 +36,7 @@ from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
 logger = logging.getLogger(__name__)
 
 MAX_CALLS = 100_000
-"""Most calls that may wait for the master. If more wait, the master has been frozen for long."""
+"""Most calls that may wait for the master. More wait only if the master is frozen for long."""
 
 DriverCommand = (
     AcceptOffers
@@ -100,17 +100,17 @@ class DriverCalls:
             if command is None:
                 return
             try:
-                self._carry_out(command)
+                self._make_call(command)
             except MesosCallError as refusal:
                 logger.error("Mesos refused %s: %s", type(command).__name__, refusal)
-            except MesosUnreachable as problem:  # only while we stop: before, calls are repeated
+            except MesosUnreachable as problem:  # only while we stop; before, calls are repeated
                 logger.info("stopping without %s: %s", type(command).__name__, problem)
             except Exception:
                 logger.exception("the call for %s failed", type(command).__name__)
             if self._doubtful and time.monotonic() >= self._ask_at:
                 self._ask_about_doubtful()
 
-    def _carry_out(self, command: DriverCommand) -> None:
+    def _make_call(self, command: DriverCommand) -> None:
         driver = self._driver
         match command:
             case AcceptOffers():

@@ -37,12 +37,12 @@ from mrmesos.mesos.callbacks import Json
 logger = logging.getLogger(__name__)
 
 FAILOVER_SECONDS = 86_400.0
-"""Mesos waits this long for a JobTracker with a journal. TaskTrackers give up sooner. So a
-JobTracker that never comes back does not hold resources for long.
+"""Mesos waits this long for a JobTracker with a journal. TaskTrackers give up earlier. So a
+JobTracker that never comes back holds no resources for long.
 """
 CAPABILITIES = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
-"""FrameworkInfo.Capability. With them, resources name their role and all their reservations, also
-refined ones, and unreachable tasks are not reported as lost.
+"""FrameworkInfo.Capability. With these, resources name their role and all their reservations, and
+refined ones, too. Unreachable tasks are not reported as lost.
 """
 
 
@@ -98,7 +98,7 @@ def parse_offer(offer: Json, rack: str = "") -> Offer:
 
 
 def _url_of_agent(offer: Json) -> str:
-    """Where the offer's agent answers itself: its /files show sandboxes. Empty if unknown."""
+    """Where the offer's agent itself answers: its /files show sandboxes. Empty if unknown."""
     url = offer.get("url", {})
     address = url.get("address", {})
     host, port = address.get("ip") or address.get("hostname"), address.get("port")
@@ -127,7 +127,7 @@ def parse_unavailability(offer: Json) -> Unavailability | None:
 
 
 def _attribute_text(attribute: Json) -> str:
-    """TEXT and SCALAR by value. Ranges and sets in the syntax of Mesos' command lines."""
+    """TEXT and SCALAR as their values; ranges and sets in the syntax of Mesos' command lines."""
     if "text" in attribute:
         return str(attribute["text"]["value"])
     if "scalar" in attribute:

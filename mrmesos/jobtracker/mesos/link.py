@@ -4,8 +4,8 @@ Comes in: commands, from the core thread. Goes out: events, from the driver's th
 
 The link takes over the framework of an earlier life of this JobTracker. If nobody came back within
 the failover timeout, Mesos has removed that framework. Then the link registers a new one: the old
-tasks are gone, but the jobs go on. The same happens to a framework of this life if it was cut off
-from its master for that long.
+tasks are gone, but the jobs go on. The same happens if this life was cut off from its master for
+longer than the failover timeout.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
-"""Longest pause between attempts to subscribe. At most a quarter of the failover timeout."""
+"""Longest pause between attempts to subscribe. It is also at most a quarter of the failover
+timeout.
+"""
 ASK_AGAIN_SECONDS = 0.2
 TELL_SECONDS = 1.0
-"""A wait for the master that takes longer than this is reported."""
+"""If we wait longer than this for the master, the log says so."""
 TEARDOWN_SECONDS = 2.0
-"""A master that has just answered may take this long for TEARDOWN."""
+"""How long a master that has just answered may take for TEARDOWN."""
 
 MakeDriver = Callable[[FrameworkCallbacks, dict[str, Any], Conf, str], MesosDriver]
 
@@ -109,7 +111,7 @@ class MesosLink:
         self._timeout = 0.0
         self._away_since: float | None = None
         self.left = ""
-        """A text: what `stop()` has not ended at Mesos so far."""
+        """What `stop()` has left at Mesos so far, as a text."""
         self._sandboxes = SandboxReader(AgentFiles(credentials_of(conf)), post)
         self._callbacks = FrameworkCallbacks(self._hear, self._failed, Topology.of(conf))
         self._driver = self._new_driver(framework_id)
@@ -145,8 +147,8 @@ class MesosLink:
         (of time.monotonic) came before all queued calls were made.
 
         TEARDOWN needs a leading master that answers. We wait `master_wait` seconds for one, and
-        `tell` gets a text about that. Until a master took it, `left` says what remains at Mesos.
-        A caller that cannot wait for the end of this can read it, too.
+        `tell` gets a text about that. Until a master has accepted it, `left` says what remains at
+        Mesos. A caller that cannot wait for this method's end can read `left`, too.
         """
         with self._lock:
             self._stopped = True

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 TAIL_BYTES = 2048
 MAX_WAITING = 8
-"""Most queued files. If TaskTrackers fail faster than agents answer, some files are enough."""
+"""Most queued files. If TaskTrackers fail faster than agents answer, a few files are enough."""
 
 
 class SandboxReader:

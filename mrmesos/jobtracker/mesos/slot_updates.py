@@ -1,10 +1,10 @@
 """Translates Mesos' status updates into events of the core. Pure.
 
-In every state that ends a slot, the core gives up the slot's attempt. In some of these states, the
-attempt may still run: UNREACHABLE and LOST (the master does not see the agent), GONE_BY_OPERATOR
-(the operator may be wrong), UNKNOWN (the master has forgotten the task). If such an agent returns,
-Mesos reports that the slot runs. The core no longer knows the slot then, and kills it. DROPPED (it
-never started) and GONE are final.
+A slot's attempt is given up in every state that ends the slot. In some of these states, the attempt
+may still run: UNREACHABLE and LOST (the master does not see the agent), GONE_BY_OPERATOR (the
+operator may be wrong), UNKNOWN (the master has forgotten the task). If such an agent returns, Mesos
+reports that the slot runs. The core no longer knows the slot then, and kills it. DROPPED (it never
+started) and GONE are final.
 """
 
 from __future__ import annotations

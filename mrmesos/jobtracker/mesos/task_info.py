@@ -53,8 +53,8 @@ _encode = msgspec.json.Encoder().encode
 class TrackerCommand:
     """How Mesos starts TaskTrackers: a shell command, and the environment that they all share.
 
-    Before that, Mesos' fetcher unpacks `package` in the sandbox. `image` is the Docker image to run
-    in. The keys with which TaskTrackers sign are derived from `secret`.
+    Before the command, Mesos' fetcher unpacks `package` in the sandbox. `image` is the Docker image
+    in which it runs. The keys with which TaskTrackers sign are derived from `secret`.
     """
 
     shell: str
@@ -74,10 +74,11 @@ def tracker_command(
 ) -> TrackerCommand:
     """The command of this JobTracker's TaskTrackers. Raises ConfError.
 
-    Agents must have this Python and this mrmesos at the same path, unless `tasktracker.command`
-    names another command, or a package or an image brings them. `python_path` is for an mrmesos
-    that runs from a source tree instead of an installation. `inherited` is the JobTracker's own
-    environment. TaskTrackers get those of its variables that `tasktracker.environment` names.
+    Agents must have this Python and this mrmesos at the same path. There are two exceptions:
+    `tasktracker.command` names another command, or a package or an image brings both. `python_path`
+    is for an mrmesos that runs from a source tree instead of an installation. `inherited` is the
+    JobTracker's own environment. TaskTrackers get those of its variables that
+    `tasktracker.environment` names.
     """
     package, image = conf.get_as(TASKTRACKER_PACKAGE), conf.get_as(TASKTRACKER_IMAGE)
     if package:
@@ -113,8 +114,8 @@ def _check_package(uri: str) -> None:
 
 
 def python_of_trackers(conf: Conf) -> str:
-    """The Python version (`3.12`) of TaskTrackers. Empty if a setting's command, package or image
-    decides that.
+    """The Python version (`3.12`) of TaskTrackers. Empty if a command, package or image of the
+    settings decides it.
     """
     settings = (TASKTRACKER_COMMAND, TASKTRACKER_PACKAGE, TASKTRACKER_IMAGE)
     if any(conf.get_as(setting) for setting in settings):
@@ -125,8 +126,8 @@ def python_of_trackers(conf: Conf) -> str:
 def source_tree(purelib: Path, package: Path) -> str | None:
     """The directory that PYTHONPATH needs for `package` (mrmesos' own directory), or None.
 
-    None is needed if the package is installed: it is below `purelib`, or a `.pth` file there names
-    its parent, as in editable installs.
+    An installed package needs none. It is installed if it is below `purelib`, or if a `.pth` file
+    there names its parent, as in editable installs.
     """
     root = package.parent
     if root == purelib:
@@ -138,8 +139,9 @@ def source_tree(purelib: Path, package: Path) -> str | None:
 
 
 def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The ExecutorInfo of a slot's TaskTracker. The master demands that it is the same in all slots
-    of one TaskTracker.
+    """The ExecutorInfo of a slot's TaskTracker.
+
+    The master demands that it is the same in all slots of one TaskTracker.
     """
     environment = {**command.environment, "MRMESOS_TRACKER_ID": launch.tracker_id}
     info: dict[str, Any] = {
@@ -170,7 +172,7 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
 
 
 def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The Mesos task of a slot. Its data is a SlotData. For a spare, that has no attempt."""
+    """The Mesos task of a slot. Its data is a SlotData. A spare's data has no attempt."""
     key = derived_key(command.secret, launch.tracker_id)
     data = SlotData(key=key, first=launch.first if isinstance(launch, SlotLaunch) else None)
     return {

@@ -23,7 +23,7 @@ SCRIPT_HOSTS = 100
 """Most hosts for one run of the script, as in Hadoop's net.topology.script.number.args."""
 SCRIPT_SECONDS = 10.0
 AGAIN_SECONDS = 60.0
-"""If the script failed for hosts, they have no rack for this long."""
+"""If the script has failed for a host, the host has no rack for this long."""
 KNOWN_MAX = 100_000
 DEFAULT_RACK = "/default-rack"
 """Hadoop's name for an unknown rack."""

@@ -1,10 +1,11 @@
-"""The directory of a chain, with the outputs that its steps pass on: checks, resumption, removal.
+"""The directory of a chain. It holds the outputs that steps pass on to later steps.
 
 Comes in: PrepareChain and CleanChain. Goes out: the events that answer them. Thread: the planner's.
 
-`_chain.json` in the directory has a fingerprint of each step: a hash of its code, its settings and
-its inputs, where the input is an earlier step: of that step's fingerprint. A step whose output is
-complete and whose fingerprint is the same need not run again.
+`_chain.json` in the directory has a fingerprint of each step. A fingerprint is a hash of the step's
+code, its settings and its inputs. An input from an earlier step counts with the fingerprint of that
+step. If the output of a step is complete and its fingerprint is the same, the step need not run
+again.
 """
 
 from __future__ import annotations
@@ -115,9 +116,10 @@ def _is_done(step: StepSpec, marks: Mapping[str, str], known: Mapping[str, StepN
 
 
 def _check_last(step: StepSpec, known: Mapping[str, StepNote], *, overwrite: bool) -> None:
-    """Check that the output of a step that no other reads is absent.
+    """Check that the output of a last step, which no other reads, is absent.
 
-    What the same step of an earlier run has left there, when its JobTracker died, is removed.
+    An earlier run of the same step may have left output there because its JobTracker died. That
+    output is removed.
     """
     committer = OutputCommitter(step.job.output, overwrite=overwrite)
     note = known.get(step.name)

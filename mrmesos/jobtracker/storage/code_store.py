@@ -135,9 +135,9 @@ class CodeStore:
             return self._directory / sha256
 
     def damaged(self, sha256: str) -> str:
-        """A text: whether a file is gone, unreadable, or has another hash. Empty if it is fine.
+        """What is wrong with a file, as a text. Empty if the file is fine.
 
-        This reads the whole file.
+        A file may be gone, unreadable, or have another hash. This reads the whole file.
         """
         path = self.path(sha256)
         if path is None:

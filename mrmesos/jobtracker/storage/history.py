@@ -1,8 +1,8 @@
 """The history's file: SQLite, with one row for each ended job.
 
 Comes in: records (jobtracker/history/record.py). Goes out: lists of jobs, and records by job id.
-Thread: any; each call opens the file anew. So several JobTrackers and `mrmesos history` may use one
-file, also one that was just replaced. The file uses a rollback journal and no WAL, because WAL
+Thread: any. Each call opens the file anew. So several JobTrackers and `mrmesos history` may use one
+file, and the file may be replaced at any time. It uses a rollback journal and no WAL, because WAL
 needs memory that all hosts share.
 """
 
@@ -21,11 +21,11 @@ import msgspec
 from mrmesos.jobtracker.history.record import HistoryRecord
 
 FILE = "history.sqlite"
-APPLICATION_ID = 0x6D724873  # "mrHs": by this, we and `file` recognise such a database
+APPLICATION_ID = 0x6D724873  # "mrHs" marks our databases, for us and for the command `file`
 FORMAT = 2
 BUSY_SECONDS = 5.0
 MAX_BODY_BYTES = 1 << 30
-"""A record that is larger than this, unpacked, is damaged or made up."""
+"""Most bytes of a record when it is unpacked. A larger one is damaged or forged."""
 
 _TABLE = """
 CREATE TABLE jobs (
@@ -106,7 +106,7 @@ class History:
         self.place = str(self.path)
 
     def put(self, record: HistoryRecord) -> None:
-        """Keep a record; one of the same job is replaced. Raises HistoryError."""
+        """Keep a record. It replaces an older record of the same job. Raises HistoryError."""
         status = record.report.status
         ended = status.ended if status.ended is not None else status.submitted
         body = pack(record)
@@ -117,9 +117,10 @@ class History:
             database.execute(_PUT, (*row, *counts, error, body))
 
     def prune(self, *, max_age_seconds: float, max_bytes: int, now: float | None = None) -> int:
-        """Forget jobs that are too old, and the oldest until `max_bytes` hold. Returns how many.
+        """Forget jobs that are too old, then the oldest ones until the rest fits into `max_bytes`.
 
-        0 means no limit. The job that ended last stays. Raises HistoryError.
+        Returns how many jobs it forgot. 0 means no limit. The job that ended last always stays.
+        Raises HistoryError.
         """
         if not self.path.exists():
             return 0
@@ -148,10 +149,11 @@ class History:
     def lines(
         self, *, limit: int, name: str = "", user: str = "", state: str = "", text: str = ""
     ) -> list[HistoryLine]:
-        """The jobs that ended last come first. `name` is a part of the name; `text` is a part of
-        the name, the id, the user or the error. Raises HistoryError.
+        """The jobs that match, the one that ended last first. A file that does not exist has no
+        jobs.
 
-        A file that does not exist has no jobs.
+        `name` is a part of the name. `text` is a part of the name, the id, the user or the error.
+        Raises HistoryError.
         """
         wanted, values = ["1"], []
         for clause, value in (

@@ -1,8 +1,8 @@
 """The history as one file for each job, below a URI such as `hdfs://nn/mrmesos/history`.
 
-This is for clusters whose JobTrackers run on any host, as Hadoop's and Spark's history servers
-read. A file stands in a directory for the day on which its job ended, and its name tells what lists
-of jobs show, so a list opens no file:
+It suits clusters whose JobTrackers run on any host. Hadoop and Spark keep their histories in the
+same way. Each day has a directory. A job's file stands in the directory of the day on which the job
+ended. The file's name tells what lists of jobs show, so a list opens no file:
 
     2026-11-29/job_202611290830_0007,1764404000123,1764404930456,SUCCEEDED,160,8,ada,word%20count.job
 
@@ -44,7 +44,7 @@ class HistoryFiles:
         self.place = uri.rstrip("/")
 
     def put(self, record: HistoryRecord) -> None:
-        """Keep a record; one of the same job is replaced. Raises HistoryError."""
+        """Keep a record. It replaces an older record of the same job. Raises HistoryError."""
         status = record.report.status
         with _errors(self.place):
             fs, root = self._open()
@@ -84,7 +84,7 @@ class HistoryFiles:
     def lines(
         self, *, limit: int, name: str = "", user: str = "", state: str = "", text: str = ""
     ) -> list[HistoryLine]:
-        """As History.lines. Errors of jobs are not in the lines, but in the records. Raises
+        """As History.lines. A line has no error, because errors stand only in the records. Raises
         HistoryError.
         """
         found: list[HistoryLine] = []
@@ -112,7 +112,9 @@ class HistoryFiles:
         return None
 
     def set_aside(self) -> str:
-        """A damaged file is one job's, so there is nothing to set aside."""
+        """Always raises OSError: a damaged file belongs to one job, so there is nothing to set
+        aside.
+        """
         raise OSError("the history is a directory of files")
 
     def _open(self) -> tuple[Any, str]:
@@ -200,7 +202,7 @@ def _day(moment: float) -> str:
 
 @contextlib.contextmanager
 def _errors(place: str) -> Iterator[None]:
-    """Raise HistoryError for whatever a filesystem raises."""
+    """Turn every exception of a filesystem into HistoryError."""
     try:
         yield
     except HistoryError:

@@ -2,7 +2,7 @@
 
 Comes in: ended jobs, through a bounded queue. Goes out: records in the file. If the queue is full,
 or the file cannot be written for long, a job is left out, and the log says so. The journal still
-has the last ones: the next start adds what is missing (`catch_up`).
+has the jobs that ended last. The next start adds those that are missing (`catch_up`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUEUE_MAX = 256
 TRIES = 5
 PAUSE_SECONDS = 2.0
 PRUNE_SECONDS = 60.0
-"""Least time between two looks at age and size."""
+"""Least time between two checks of the history's age and size."""
 
 
 class HistoryWriter:
@@ -65,7 +65,9 @@ class HistoryWriter:
         self._enqueue(job_id, partial(self._write, job_id, partial(record_of, run)))
 
     def catch_up(self, reports: Iterable[JobReport]) -> None:
-        """Keep those of these jobs that are missing, because a JobTracker was killed too early."""
+        """Add those of these jobs that the history lacks, because a JobTracker was killed too
+        early.
+        """
         found = list(reports)
         if found:
             self._enqueue("jobs of earlier starts", partial(self._write_missing, found))
@@ -90,7 +92,7 @@ class HistoryWriter:
             self._queue.put_nowait(work)
         except queue.Full:
             self.lost += 1
-            logger.error("%s: not in the history, as %d jobs wait for it", what, QUEUE_MAX)
+            logger.error("%s: not in the history: its queue is full (%d jobs)", what, QUEUE_MAX)
             return
         if self._thread.ident is None:
             self._thread.start()

@@ -49,11 +49,11 @@ logger = logging.getLogger(__name__)
 FILE = salvage.FILE
 CODE = "code"
 """The directory beside the journal that holds code and files of jobs (code_store.py)."""
-APPLICATION_ID = 0x6D724A54  # "mrJT": by this, we and `file` recognise such a database
+APPLICATION_ID = 0x6D724A54  # "mrJT" marks our databases, for us and for the command `file`
 WAL_BYTES = 64 << 20
 """SQLite truncates the write-ahead log to this size after a checkpoint."""
 FREE_PAGES = 512
-"""When jobs are dropped, this many pages at a time go back to the filesystem."""
+"""After jobs were dropped, this many pages at a time go back to the filesystem."""
 
 _TABLES = """
 CREATE TABLE records (
@@ -119,7 +119,7 @@ class Journal:
         self.found = saved
 
     def _connect(self, *, new: bool = False) -> None:
-        """Open the file and check it. With `new`, it must begin empty, whatever else is there."""
+        """Open the file and check it. With `new`, it begins empty and forgets what it had."""
         try:
             # With isolation_level None, sqlite3 begins and ends no transactions by itself.
             self._database = sqlite3.connect(

@@ -1,4 +1,4 @@
-"""The errors of a journal. Whoever starts the JobTracker sees their texts."""
+"""The errors of a journal. The person who starts the JobTracker sees their texts."""
 
 from __future__ import annotations
 

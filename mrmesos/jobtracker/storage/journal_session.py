@@ -2,7 +2,7 @@
 
 Comes in: records to write. Goes out: at a start, the records of earlier lives, for `restore`.
 
-Without a directory (`jobtracker.state.dir`), the journal is in memory. Then nothing outlives the
+Without a directory (`jobtracker.state.dir`), the journal is in memory. Then it ends with the
 process, and every start begins empty.
 """
 
@@ -53,7 +53,7 @@ _AND_SO = {
     "job": "; the path of its output is lost, too: remove `_temporary` there by hand",
     "ended": "; it had ended: if its output has `_SUCCESS`, it had succeeded",
 }
-"""What it means for the user that a job's record of this kind is damaged."""
+"""What a damaged record of this kind means for the user who has submitted the job."""
 
 
 def next_life(records: list[Record], now: float) -> LifeRecord:
@@ -126,7 +126,7 @@ class JournalSession:
             logger.error("%s cannot be restored: %s", key.job, why)
             self.damaged.setdefault(key.job, why)
         known = {record.id for record in self.records if isinstance(record, TrackerRecord)}
-        if found.damaged:  # records of further TaskTrackers may be gone without a trace
+        if found.damaged:  # records of further TaskTrackers may be lost without a trace
             attempts = (record for record in self.records if isinstance(record, AttemptRecord))
             self.lost.update({attempt.tracker_id for attempt in attempts} - known)
 
@@ -171,7 +171,7 @@ class JournalSession:
         return max(moments)
 
     def pin_codes(self, store: CodeStore) -> None:
-        """Let the store keep the files of jobs and chains in progress. A job with a damaged file
+        """Make the store keep the files of jobs and chains in progress. A job with a damaged file
         fails.
         """
         jobs = [record for record in self.records if isinstance(record, JobRecord)]
@@ -242,11 +242,11 @@ class JournalSession:
         mends, self._mends = self._mends, []
         for write in (*mends, WriteRecords((self.life,), sync=True)):
             self.note(write)
-        self.settle()
+        self.write_noted()
         return same
 
     def note(self, write: WriteRecords) -> None:
-        """Note records to write at the next `settle`."""
+        """Note records to write at the next `write_noted`."""
         self._writes.append(write)
 
     def again(self) -> LifeRecord:
@@ -254,14 +254,14 @@ class JournalSession:
         life, so its actions for TaskTrackers have higher numbers than all before. Raises
         JournalError.
         """
-        self.settle()
+        self.write_noted()
         self.records = self._journal.read()
         self.life = next_life(self.records, time.time())
         self.note(WriteRecords((self.life,), sync=True))
-        self.settle()
+        self.write_noted()
         return self.life
 
-    def settle(self) -> dict[str, str]:
+    def write_noted(self) -> dict[str, str]:
         """Write the noted records. Returns the jobs whose records had to be mended before they
         could be encoded, each with the reason. Raises JournalError if writes fail for TRY_SECONDS.
         """

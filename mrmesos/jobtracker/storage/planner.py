@@ -2,7 +2,7 @@
 
 Comes in: commands of jobs and chains (`Work`). Goes out: an event for the core when each one ends.
 Thread: a pool beside the core thread. A store that hangs blocks only a few threads of the pool
-(store_threads.py). Its jobs show why they wait, and fail in the end.
+(store_threads.py). The jobs that use it show why they wait, and fail after a deadline.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ABORT_SECONDS = 60.0
-"""Deadline of a clean-up. It is shorter than for other work, because a user who killed a job waits.
+"""Deadline of a clean-up. It is shorter than that of other work, because a user who killed a job
+waits for it.
 """
 
 _taking_output: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-"""A lock for each store. Planning holds it from the check that the output is absent until it has
-made the output. So two jobs cannot get the same output.
+"""A lock for each store. Planning takes the lock, checks that the output is absent, and makes the
+output. So two jobs cannot get the same output.
 """
 _WHAT = {
     PlanJob: "planning",
@@ -83,12 +84,12 @@ class Planner:
         if isinstance(command, AbortJob | CleanChain):
             seconds = min(seconds, ABORT_SECONDS)
         run: Callable[[Piece], None]
-        over_due: Callable[[str], None]
+        overdue: Callable[[str], None]
         if isinstance(command, OfChains):
             run = partial(self._run_chain, command)
-            over_due = partial(self._chain_over_due, command)
+            overdue = partial(self._chain_deadline_passed, command)
         else:
-            run, over_due = partial(self._run, command), partial(self._over_due, command)
+            run, overdue = partial(self._run, command), partial(self._deadline_passed, command)
         self._threads.submit(
             Piece(
                 name=name,
@@ -96,7 +97,7 @@ class Planner:
                 stores=frozenset(map(store_of, _uris(command))),
                 run=run,
                 silent=lambda words: self._post(StoreSilent(name, words)),
-                over_due=over_due,
+                overdue=overdue,
                 seconds=seconds,
             )
         )
@@ -111,7 +112,7 @@ class Planner:
 
     def _run_chain(self, command: OfChains, piece: Piece) -> None:
         event = clean_chain(command) if isinstance(command, CleanChain) else prepare_chain(command)
-        if self._threads.still_wanted(piece):
+        if self._threads.finish(piece):
             self._post(event)
 
     def _run(self, command: OfJobs, piece: Piece) -> None:
@@ -128,10 +129,10 @@ class Planner:
             case AbortJob():
                 event = abort(command)
                 self._note(job_id, None)
-        if self._threads.still_wanted(piece):
+        if self._threads.finish(piece):
             self._post(event)
         elif not isinstance(command, AbortJob):
-            # The store answers again, but nobody waits for this job now. So remove its files.
+            # The store answers again, but the job was given up. So remove the job's files.
             logger.warning("%s: it was given up before; removing what it wrote", job_id)
             self._threads.submit(
                 Piece(
@@ -140,7 +141,7 @@ class Planner:
                     stores=piece.stores,
                     run=lambda _: self._clean_up(AbortJob(job_id, spec, planned=False)),
                     silent=lambda _: None,
-                    over_due=lambda words: logger.warning("%s: %s", job_id, words),
+                    overdue=lambda words: logger.warning("%s: %s", job_id, words),
                     seconds=ABORT_SECONDS,
                 )
             )
@@ -156,14 +157,14 @@ class Planner:
             else:
                 self._begun[job_id] = leftover
 
-    def _chain_over_due(self, command: OfChains, words: str) -> None:
+    def _chain_deadline_passed(self, command: OfChains, words: str) -> None:
         if isinstance(command, CleanChain):
             self._post(ChainCleaned(command.chain_id, words))
         else:
             error = AttemptError(kind=ErrorKind.INPUT, message=words)
             self._post(ChainPrepareFailed(command.chain_id, error))
 
-    def _over_due(self, command: OfJobs, words: str) -> None:
+    def _deadline_passed(self, command: OfJobs, words: str) -> None:
         """The deadline passed without an answer. The job gets an error instead."""
         job_id, error = command.job_id, AttemptError(kind=ErrorKind.INPUT, message=words)
         match command:
@@ -220,8 +221,8 @@ def plan(command: PlanJob) -> Event:
             if not begun:
                 committer.check_absent()
             committer.setup_job(owner)
-    except Exception as problem:  # noqa: BLE001 (_told logs it)
-        return JobPlanFailed(command.job_id, _told(command.job_id, "planning", problem))
+    except Exception as problem:  # noqa: BLE001 (_log_problem logs it)
+        return JobPlanFailed(command.job_id, _log_problem(command.job_id, "planning", problem))
     return JobPlanned(command.job_id, tuple(found.splits), found.tables)
 
 
@@ -239,8 +240,8 @@ def commit(command: CommitJob, pickle_key: str = "") -> Event:
     """Move the winners' files into place and write `_SUCCESS`."""
     try:
         _committer(command.spec, pickle_key).commit_job(command.winners)
-    except Exception as problem:  # noqa: BLE001 (_told logs it)
-        return JobCommitFailed(command.job_id, _told(command.job_id, "commit", problem))
+    except Exception as problem:  # noqa: BLE001 (_log_problem logs it)
+        return JobCommitFailed(command.job_id, _log_problem(command.job_id, "commit", problem))
     return JobCommitted(command.job_id)
 
 
@@ -250,8 +251,8 @@ def abort(command: AbortJob) -> Event:
         committer = _committer(command.spec)
         if command.planned or committer.belongs_to(command.job_id):
             committer.abort_job()
-    except Exception as problem:  # noqa: BLE001 (_told logs it)
-        error = _told(command.job_id, "cleaning up", problem)
+    except Exception as problem:  # noqa: BLE001 (_log_problem logs it)
+        error = _log_problem(command.job_id, "cleaning up", problem)
         return JobAborted(command.job_id, error.message)
     return JobAborted(command.job_id)
 
@@ -262,8 +263,8 @@ def prepare_chain(command: PrepareChain) -> Event:
 
     try:
         return ChainPrepared(command.chain_id, prepare(command))
-    except Exception as problem:  # noqa: BLE001 (_told logs it)
-        error = _told(command.chain_id, "looking at files", problem)
+    except Exception as problem:  # noqa: BLE001 (_log_problem logs it)
+        error = _log_problem(command.chain_id, "looking at files", problem)
         return ChainPrepareFailed(command.chain_id, error)
 
 
@@ -273,13 +274,13 @@ def clean_chain(command: CleanChain) -> Event:
 
     try:
         clean(command)
-    except Exception as problem:  # noqa: BLE001 (_told logs it)
-        error = _told(command.chain_id, "cleaning up", problem)
+    except Exception as problem:  # noqa: BLE001 (_log_problem logs it)
+        error = _log_problem(command.chain_id, "cleaning up", problem)
         return ChainCleaned(command.chain_id, error.message)
     return ChainCleaned(command.chain_id)
 
 
-def _told(job_id: str, what: str, problem: Exception) -> AttemptError:
+def _log_problem(job_id: str, what: str, problem: Exception) -> AttemptError:
     """Log the problem, with a traceback only if it is unexpected. Returns it for the user."""
     error = as_attempt_error(problem)
     if isinstance(problem, GivenUp):

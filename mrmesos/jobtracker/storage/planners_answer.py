@@ -64,7 +64,7 @@ class PlannersWork:
         self._told = told
 
     def begin(self, command: Work) -> bool:
-        """Whether to begin this command. If the same one is under way, its answer is enough."""
+        """Whether to begin this command. If the same command is under way, its answer is enough."""
         work = (name_of(command), type(command))
         new = work not in self._under_way
         self._under_way.setdefault(work, (command, time.time()))
@@ -78,9 +78,10 @@ class PlannersWork:
                 self._told(*begun, event)
 
 
-def to_be_kept(event: Event) -> Event:
-    """The event, if it can be encoded. Otherwise an event that fails the job: a store may name
-    files in a way that neither the journal nor a TaskTracker could take.
+def encodable_event(event: Event) -> Event:
+    """The event if it can be encoded. Otherwise an event that fails the job.
+
+    A store may name files in a way that neither the journal nor a TaskTracker can take.
     """
     problem = problem_with(event)
     if not problem:

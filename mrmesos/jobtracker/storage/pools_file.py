@@ -1,4 +1,4 @@
-"""Reads the file of pools (`pools.file`) once, at the start. The core, which is pure, gets text."""
+"""Reads the file of pools (`pools.file`) once, at the start. The core is pure, so it gets text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def with_pools_file(conf: Conf) -> Conf:
         pools = {}
         for name, values in tables.items():
             if not isinstance(values, dict) or set(name) & set(":;,="):
-                raise ValueError(f"{name!r}: expected a table a pool, such as [etl]")
+                raise ValueError(f"{name!r}: expected a table for each pool, such as [etl]")
             pools[name] = pool_share(name, values)
         pools.update(parse_pools(conf.get_as(settings.POOLS)))
     except (OSError, ValueError) as problem:  # including invalid TOML and invalid UTF-8

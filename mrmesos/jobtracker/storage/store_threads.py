@@ -1,10 +1,12 @@
-"""Threads for work on stores. No store can block all of them, and no work waits for ever.
+"""Threads for work on stores. One store cannot block all of them, and no work waits for ever.
 
-Comes in: pieces of work, each with the stores that it calls. A piece gets its own thread when each
-of its stores has fewer than `per_store` threads. A call that hangs cannot be ended. So its thread
-is left behind, and from then on counts only against the store in which it hangs. After
-SILENT_SECONDS, the piece's owner is told that the store is silent. After the deadline, the piece is
-given up, and its owner is told so.
+Comes in: pieces of work, each with the stores that it calls. Goes out: calls of the piece's
+functions.
+
+A piece gets its own thread when each of its stores has fewer than `per_store` threads. A call that
+hangs cannot be ended. So its thread is left behind, and from then on counts only against the store
+in which it hangs. After SILENT_SECONDS, the piece's owner is told that the store is silent. After
+the deadline, the piece is given up, and its owner is told so.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 THREADS_MAX = 64
 SILENT_SECONDS = 5.0
-"""A store that has not answered for this long is silent. The jobs that wait for it show this."""
+"""A store without an answer for this long is silent. The jobs that wait for it show this."""
 LOOK_SECONDS = 1.0
 
 
 @dataclass(eq=False)
 class Piece:
-    """One piece of work. `silent` and `over_due` are called in the watch thread, with a text."""
+    """One piece of work. `silent` and `overdue` are called in the watch thread, with a text."""
 
     name: str
     what: str
@@ -35,7 +37,7 @@ class Piece:
     run: Callable[[Piece], None]
     """Called in its own thread. It must itself respect `work.given_up`."""
     silent: Callable[[str], None]
-    over_due: Callable[[str], None]
+    overdue: Callable[[str], None]
     seconds: float
     work: StoreWork = field(default_factory=StoreWork)
     running: bool = False
@@ -68,17 +70,18 @@ class StoreThreads:
             if self._closed:
                 return
             self._waiting[piece] = None
-            self._start_what_may()
+            self._start_ready()
             if self._looking is None:
                 self._looking = threading.Thread(
-                    target=self._look_on, name="planner-watch", daemon=True
+                    target=self._watch, name="planner-watch", daemon=True
                 )
                 self._looking.start()
             self._changed.notify_all()
 
-    def still_wanted(self, piece: Piece) -> bool:
-        """The piece's work is done. Returns False if it was given up before. Otherwise it can no
-        longer be given up.
+    def finish(self, piece: Piece) -> bool:
+        """Note that the piece's work is done. Returns False if the piece was given up before.
+
+        After True, it can no longer be given up.
         """
         with self._changed:
             piece.finished = True
@@ -104,7 +107,7 @@ class StoreThreads:
     def _alive(self) -> bool:
         return any(not piece.work.given_up for piece in self._running)
 
-    def _start_what_may(self) -> None:
+    def _start_ready(self) -> None:
         """Start the pieces that may run. The caller holds the lock."""
         now = self._clock()
         counts: dict[str, int] = {}
@@ -130,18 +133,18 @@ class StoreThreads:
         try:
             with working(piece.work):
                 piece.run(piece)
-        except Exception:  # not one that `run` expects
+        except Exception:  # a bug: `run` handles the exceptions that it expects
             logger.exception("%s: %s", piece.name, piece.what)
         finally:
             with self._changed:
                 del self._running[piece]
                 if not self._closed:
-                    self._start_what_may()
+                    self._start_ready()
                 self._changed.notify_all()
 
     # In the watch thread.
 
-    def _look_on(self) -> None:
+    def _watch(self) -> None:
         while True:
             with self._changed:
                 while not (self._waiting or self._running or self._closed):
@@ -153,7 +156,7 @@ class StoreThreads:
                 self._look(piece)
             with self._changed:
                 if not self._closed:
-                    self._start_what_may()  # a silent piece counts against one store only
+                    self._start_ready()  # a silent piece counts against one store only
                     self._changed.wait_for(lambda: self._closed, LOOK_SECONDS)
 
     def _look(self, piece: Piece) -> None:
@@ -161,7 +164,7 @@ class StoreThreads:
         if work.given_up:
             return
         waited = self._clock() - work.since
-        words = self._words(piece, waited)
+        words = self._explanation(piece, waited)
         with self._changed:
             if piece.finished or not (piece in self._running or piece in self._waiting):
                 return
@@ -170,7 +173,7 @@ class StoreThreads:
                 self._waiting.pop(piece, None)
         if over:
             logger.warning("%s: %s; it is given up", piece.name, words)
-            piece.over_due(words)
+            piece.overdue(words)
         elif waited >= SILENT_SECONDS:
             piece.told = words
             piece.silent(words)
@@ -178,7 +181,7 @@ class StoreThreads:
             piece.told = ""
             piece.silent("")
 
-    def _words(self, piece: Piece, waited: float) -> str:
+    def _explanation(self, piece: Piece, waited: float) -> str:
         if piece.running and piece.work.store:
             return f"{piece.what}: {piece.work.store} has not answered for {waited:.0f} s"
         if piece.running:

@@ -30,13 +30,13 @@ def test_a_good_chain_passes() -> None:
         (chain(step("a"), step("a", output="file:///x")), "two steps of the chain are named a"),
         (chain(step("a", "b"), step("b")), "step a waits for 'b', which is not before it"),
         (chain(step("a", "a")), "step a waits for 'a', which is not before it"),
-        (chain(step("../a")), "'../a' is no name for a step"),
+        (chain(step("../a")), "'../a' is not a valid name of a chain's step"),
         (
             chain(step("a"), step("b", output="file:///out/a")),
             "two steps .* write to file:///out/a",
         ),
         (chain(step("a", inputs=())), "step a: the job has no input"),
-        (replace(chain(step("a")), data="data"), "'data' is no URI"),
+        (replace(chain(step("a")), data="data"), "'data' is not a URI"),
         (replace(chain(step("a")), name="n\n"), "the chain's name .* has control characters"),
     ],
 )

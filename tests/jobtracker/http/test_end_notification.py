@@ -117,7 +117,7 @@ def test_a_receiver_that_is_gone_costs_nobody_anything(caplog: pytest.LogCapture
     ear.server.shutdown()
     with caplog.at_level(logging.INFO):
         assert tell(asking(ear.url)) == 1
-    assert "nobody is told of its end, after 1 tries" in caplog.text
+    assert "its end was not taken in 1 tries" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_files_have_names_of_their_own_and_hashes() -> None:
     check_job(msgspec.structs.replace(good, files=good.files + module.files))
     assert module.uploads() == ("0" * 64, "1" * 64)
     for name in ("", ".", "..", "a/b", "a\0"):
-        with pytest.raises(BadRequest, match="no name"):
+        with pytest.raises(BadRequest, match="not a valid name"):
             check_job(with_files(name))
     with pytest.raises(BadRequest, match="two files of the job are named a"):
         check_job(with_files("a", "a"))

@@ -18,7 +18,7 @@ TASK = {"key": 5, "name": "t", "need": {"cpus": 1000}, "payload": b"x"}
     [
         ({"name": "a\nb"}, "the queue's name .* has control characters"),
         ({"conf": {"map.cpus": "many"}}, "map.cpus"),
-        ({"store": "scratch"}, "'scratch' is no URI"),
+        ({"store": "scratch"}, "'scratch' is not a URI"),
         ({"python": "2.7"}, "pickled by Python 2.7"),
     ],
 )

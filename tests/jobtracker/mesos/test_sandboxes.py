@@ -229,5 +229,5 @@ def test_an_agent_that_sends_without_end_is_given_up(
         AgentFiles().read_log(agent.sandbox, ATTEMPT, "stdout", None, 100)
     monkeypatch.setattr(agent_files, "DEADLINE_SECONDS", -1.0)
     agent.answer = (200, b"[]")
-    with pytest.raises(FileGone, match="not all came within"):
+    with pytest.raises(FileGone, match="was not complete within"):
         AgentFiles().read_log(agent.sandbox, ATTEMPT, "stdout", None, 100)

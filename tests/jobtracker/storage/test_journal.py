@@ -195,7 +195,7 @@ def test_a_jobtracker_does_not_start_before_what_it_knows(directory: Path) -> No
     ledger = JournalSession(str(directory))
     assert ledger.latest() == 0.0
     ledger.note(write(msgspec.structs.replace(job("job_1_1", "key"), submitted=future)))
-    ledger.settle()
+    ledger.write_noted()
     ledger.close()
     ledger = JournalSession(str(directory))
     assert ledger.latest() == future
@@ -221,7 +221,7 @@ def test_trackers_wait_at_one_address(directory: Path) -> None:
     assert ledger.code_directory is not None
     ledger.code_directory.mkdir()
     (ledger.code_directory / ("0" * 64)).write_bytes(b"code")
-    ledger.settle()
+    ledger.write_noted()
     ledger.close()
     ledger = JournalSession(str(directory))
     ledger.check_address("127.0.0.1:1")
@@ -251,7 +251,7 @@ def test_a_disk_that_is_full_for_a_moment_is_waited_for(
     ledger = JournalSession(str(directory), sleep=pauses.append)
     monkeypatch.setattr(Journal, "write", full)
     ledger.note(write(FrameworkRecord("f")))
-    ledger.settle()
+    ledger.write_noted()
     assert len(pauses) == 2
     assert ledger._journal is not None
     assert ledger._journal.read() == [FrameworkRecord("f")]
@@ -263,6 +263,6 @@ def test_without_a_directory_nothing_is_kept(tmp_path: Path) -> None:
     assert not ledger.on
     assert ledger.begin("h:1", "c")
     ledger.note(write(FrameworkRecord("f")))
-    ledger.settle()
+    ledger.write_noted()
     ledger.close()
     assert list(tmp_path.iterdir()) == []
