@@ -10,7 +10,8 @@ the origin of the request in `Origin` and `Sec-Fetch-Site`. So the guard accepts
   accepted, as browsers always send it.
 - `Origin`, if present, is this server itself or one of the names that a setting adds.
 - `Sec-Fetch-Site`, if present, is `same-origin`, or `none` (the user typed the address). A link on
-  another site may lead a browser's window to our pages, because that site cannot read the answer.
+another site may also open one of our pages in a browser's window, because that site cannot read the
+answer.
 
 A refused request reaches no handler and gets no information. Answers do not name our software or
 its version. Thread: the server's event loop.
@@ -52,8 +53,9 @@ class RequestGuard:
     ) -> None:
         """`names` are the names of this server. `further` are names that `setting` adds.
 
-        Pages from `further` names, for example a proxy's, may send requests too. Links of other
-        sites may lead to `/` and to paths that begin with `pages`, if that is not empty.
+        Pages from `further` names, for example a proxy's, may send requests, too. Links on other
+        sites may lead to `/`. If `pages` is not empty, they may also lead to paths that begin with
+        it.
         """
         self._pages = pages
         own = (os.uname().nodename, *_LOOPBACK_NAMES, *names)
@@ -87,13 +89,13 @@ class RequestGuard:
         for host in hosts:
             if not await self._ours(host, _address_of(request)):
                 more = f"; {self._setting} may name further ones" if self._setting else ""
-                return f"{host[:200]!r} is no name of this server{more}"
+                return f"{host[:200]!r} is not a name of this server{more}"
         for origin in request.headers.getall("Origin", []):
             if not self._may_come_from(origin, hosts):
-                return f"a page of {origin[:200]!r} may not ask here"
+                return f"a page of {origin[:200]!r} may not send requests here"
         for site in request.headers.getall("Sec-Fetch-Site", []):
             if site not in _SITES and not self._follows_link(request):
-                return "a page of another site may not ask here"
+                return "a page of another site may not send requests here"
         return ""
 
     def _follows_link(self, request: web.Request) -> bool:

@@ -144,7 +144,7 @@ class Listener:
         if watch is not None:
             watch.heard = True
         if request.headers.get("Content-Encoding", "identity") != "identity":
-            return _refuse(415, "no body is taken with a Content-Encoding; send it as it is")
+            return _refuse(415, "a body with a Content-Encoding is not accepted; send it plain")
         try:
             return await handler(request)
         except web.RequestPayloadError as problem:

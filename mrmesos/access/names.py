@@ -7,9 +7,9 @@ from mrmesos.conf import HTTP_ALLOWED_HOSTS, Conf
 
 
 def known_as(conf: Conf, *names: str, pages: str = "") -> RequestGuard:
-    """A guard for a server that listens on, or is announced under, these names or addresses.
+    """A guard for a server that listens on these names or addresses, or is announced under them.
 
-    `pages` is where its web pages begin.
+    `pages` is the beginning of the paths of its web pages.
     """
     further = conf.get_as(HTTP_ALLOWED_HOSTS).split(",")
     return RequestGuard(names, further, HTTP_ALLOWED_HOSTS.name, pages)

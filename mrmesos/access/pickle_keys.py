@@ -1,8 +1,8 @@
 """Keys that sign the pickled values in output files.
 
-Unpickling runs what a file holds. So a job unpickles only values that a job with the same key has
-written. The key of a JobTracker's jobs follows from its token. Jobs with a JobTracker of their own
-have a key in a file of their user. A key comes to the workers with the job's facts.
+Unpickling executes code that a file holds. So a job unpickles only values that a job with the same
+key has written. The key of a JobTracker's jobs is derived from its token. Jobs that start their own
+JobTracker use a key in a file of their user. A key comes to the workers with the job's facts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def key_of_token(token: str) -> str:
 
 
 def named_key(conf: Conf, environ: Mapping[str, str]) -> str:
-    """The key in the file that the setting or the variable names; empty if none does.
+    """The key in the file that the setting or the variable names. Empty if neither names one.
 
     Creates the file (mode 0600) if it is missing. Raises TokenError.
     """
@@ -43,8 +43,8 @@ def named_key(conf: Conf, environ: Mapping[str, str]) -> str:
 def own_key(conf: Conf, environ: Mapping[str, str]) -> str:
     """The key of this user's jobs without a JobTracker service.
 
-    Without a home that can be written, it lives as long as this process. Raises TokenError if the
-    file is readable by others, or cannot be read.
+    If no home directory can be written, the key lives as long as this process. Raises TokenError if
+    others can read the file, or if we cannot.
     """
     if key := named_key(conf, environ):
         return key
@@ -74,7 +74,7 @@ def sign(key: str, pickled: bytes) -> bytes:
 
 
 def opened(key: str, signed: bytes) -> bytes | None:
-    """The pickle without its signature; None if this key did not sign it."""
+    """The pickle without its signature. None if this key has not signed it."""
     pickled, mac = signed[:-MAC_BYTES], signed[-MAC_BYTES:]
     return pickled if hmac.compare_digest(mac, _mac(key, pickled)) else None
 

@@ -80,7 +80,7 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in (os.geteuid(), 0):
         raise TokenError(
             f"{path} belongs to another user ({status.st_uid}), who can change it; "
-            "have it belong to you (chown), or name another file"
+            "make yourself the owner (chown), or name another file"
         )
     mode = status.st_mode & 0o777
     if mode & 0o077:

@@ -119,21 +119,21 @@ def _enter(tree: _Tree, member: Member) -> None:
     name, kind = _name(tree, member.name), member.kind
     before = tree.kinds.get(name)
     if kind is Kind.OTHER:
-        raise _unsafe(member.name, "is neither a file, a directory nor a link that can be made")
+        raise _unsafe(member.name, "is not a file, a directory or a link that can be made")
     if not name and kind is not Kind.DIRECTORY:
         raise _unsafe(member.name, "would take the place of the directory itself")
     if before is not None and (before is Kind.SYMLINK or kind is Kind.SYMLINK):
-        raise _unsafe(member.name, "is a symbolic link and something else besides")
+        raise _unsafe(member.name, "has the name of a symbolic link and of something else")
     if before is None and tree.link_at(name) is not None:
-        raise _unsafe(member.name, "would be written through a link that is there already")
+        raise _unsafe(member.name, "would be written through a link that exists already")
     if kind is Kind.SYMLINK:
         if len(tree.links) >= LINKS_MAX:
-            raise _unsafe(member.name, f"is one symbolic link too many: {LINKS_MAX:,} at most")
+            raise _unsafe(member.name, f"is one symbolic link too many (at most {LINKS_MAX:,})")
         tree.links[name] = member.target
     elif kind is Kind.HARDLINK:
         # The target must be a file by now. The hard link counts as a file for later links.
         if tree.kinds.get(_name(tree, member.target)) is not Kind.FILE:
-            words = f"is a hard link to {member.target[:200]!r}, which is no file before it"
+            words = f"is a hard link to {member.target[:200]!r}, which is not an earlier file"
             raise _unsafe(member.name, words)
         kind = Kind.FILE
     tree.kinds[name] = kind
@@ -145,7 +145,7 @@ def _name(tree: _Tree, given: str) -> str:
     try:
         raw = [len(os.fsencode(part)) for part in parts]
     except UnicodeEncodeError:
-        raise _unsafe(given, "has a name that no file here can have") from None
+        raise _unsafe(given, "has a name that is not valid here") from None
     if ".." in parts or "\0" in given:
         raise _unsafe(given, "leaves the directory by its name")
     total = len(os.fsencode(tree.root)) + sum(raw) + len(raw)
@@ -168,9 +168,9 @@ def _check_parents(tree: _Tree, name: str, clear: set[str]) -> None:
 def _check_target(tree: _Tree, name: str, target: str) -> None:
     """Follow the link like the system, but in the tree as it will be after unpacking."""
     if not target or "\0" in target or len(os.fsencode(target)) > PATH_BYTES_MAX:
-        raise _unsafe(name, "is a symbolic link to what is no path")
+        raise _unsafe(name, "is a symbolic link whose target is not a path")
     if target.startswith("/"):
-        raise _unsafe(name, f"is a symbolic link to {target[:200]!r}, outside of the directory")
+        raise _unsafe(name, f"is a symbolic link to {target[:200]!r}, outside the directory")
     place, followed = name.split("/")[:-1], 0
     todo = target.split("/")[::-1]
     while todo:
@@ -179,7 +179,7 @@ def _check_target(tree: _Tree, name: str, target: str) -> None:
             continue
         if part == "..":
             if not place:
-                words = f"is a symbolic link to {target[:200]!r}, outside of the directory"
+                words = f"is a symbolic link to {target[:200]!r}, outside the directory"
                 raise _unsafe(name, words)
             place.pop()
             continue
@@ -188,7 +188,7 @@ def _check_target(tree: _Tree, name: str, target: str) -> None:
         if further is not None:
             followed += 1
             if further.startswith("/"):
-                raise _unsafe(name, "leads outside of the directory by way of other links")
+                raise _unsafe(name, "leads outside the directory through other links")
             place.pop()
             todo.extend(further.split("/")[::-1])
         if followed > LINKS_FOLLOWED_MAX or len(place) + len(todo) > DEPTH_MAX:

@@ -1,4 +1,6 @@
-"""Writes what is made from the table of settings: `python -m mrmesos.conf`, in the repository."""
+"""Writes the files that are made from the table of settings. Run `python -m mrmesos.conf` in the
+repository.
+"""
 
 import json
 from pathlib import Path
@@ -12,7 +14,7 @@ WRITTEN = {
     "docs/mrmesos.schema.json": lambda: json.dumps(toml_schema(), indent=2) + "\n",
     "mrmesos/api/setting_types.py": typed_source,
 }
-"""Each file, and what makes its text."""
+"""Each file, and the function that makes its text."""
 
 if __name__ == "__main__":
     for name, text in WRITTEN.items():

@@ -17,15 +17,15 @@ BEARER_TOKENS = declare(
     "jobtracker.bearer.tokens",
     False,
     "yes or no",
-    "Accept requests that contain the token itself (`Authorization: Bearer`, as curl sends it), "
-    "not only signed requests. A server that takes the JobTracker's place then learns the token.",
+    "Accept also requests that contain the token itself (`Authorization: Bearer`, as curl sends "
+    "it). A server that takes the JobTracker's place then learns the token.",
     scope="access",
 )
 METRICS_PUBLIC = declare(
     "jobtracker.metrics.public",
     False,
     "yes or no",
-    "Anybody may read `/metrics`. Otherwise it needs the token, as other requests do "
+    "Anybody may read `/metrics`. If false, a reader needs the token, as for other requests "
     "(`jobtracker.bearer.tokens` for Prometheus).",
     scope="access",
 )
@@ -33,7 +33,7 @@ TASKTRACKER_METRICS_PUBLIC = declare(
     "tasktracker.metrics.public",
     False,
     "yes or no",
-    "Anybody may read `/metrics` of TaskTrackers. Otherwise only the JobTracker may.",
+    "Anybody may read `/metrics` of TaskTrackers. If false, only the JobTracker may.",
     scope="access",
 )
 HTTP_ALLOWED_HOSTS = declare(
@@ -72,8 +72,8 @@ PICKLE_KEY_FILE = declare(
     "pickle.key.file",
     "",
     "path",
-    "File with the secret that signs pickled values in output files (docs/types.md). Jobs read "
-    "back as objects only what jobs with the same secret wrote. It is created, readable by its "
+    "File with the secret that signs pickled values in output files (docs/types.md). Jobs "
+    "unpickle only what jobs with the same secret wrote. The file is created, readable by its "
     "owner only. Empty: the file that MRMESOS_PICKLE_KEY_FILE names; else the secret follows from "
     "the JobTracker's token, and jobs that start their own JobTracker use `~/.mrmesos/pickle.key`.",
     scope="access",

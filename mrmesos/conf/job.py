@@ -9,8 +9,8 @@ CHAIN_FUSE = declare(
     "chain.fuse",
     True,
     "boolean",
-    "A step of a chain that only maps runs inside the maps of the step that reads it, if it loses "
-    "nothing (docs/workflows.md).",
+    "A map-only step of a chain runs inside the maps of the step that reads its output, if nothing "
+    "is lost by it (docs/workflows.md).",
 )
 JOB_REDUCES = declare(
     "job.reduces",
@@ -47,7 +47,7 @@ SPLIT_MINSIZE = declare(
     0,
     "bytes",
     "Files are not cut into smaller splits than this, even if there are then fewer maps than "
-    "`job.maps`; small files are packed up to it. `split.maxsize` goes before it.",
+    "`job.maps`; small files are packed up to it. `split.maxsize` overrides it.",
     minimum=0,
 )
 SPLIT_MAXSIZE = declare(
@@ -87,7 +87,7 @@ JOB_PRIORITY = declare(
     "job's share within its pool.",
 )
 JOB_POOL = declare(
-    "job.pool", "", "name", "The pool whose share the job uses; the user's name if empty."
+    "job.pool", "", "name", "The pool whose share the job uses. Empty: the user's name."
 )
 JOB_CONSTRAINTS = declare(
     "job.constraints",
@@ -108,7 +108,7 @@ JOB_ROLE = declare(
     "job.role",
     "",
     "role",
-    "Mesos role whose resources the job uses; any of the JobTracker's roles if empty.",
+    "Mesos role whose resources the job uses. Empty: any of the JobTracker's roles.",
 )
 MAP_MAXATTEMPTS = declare(
     "map.maxattempts",
@@ -232,7 +232,7 @@ TASK_TIMEOUT = declare(
     "task.timeout",
     600.0,
     "seconds",
-    "Kill an attempt that does not read, write or report for this long; 0: never.",
+    "Kill an attempt that does not read, write or report anything for this long; 0: never.",
     minimum=0.0,
 )
 SKIP_RECORDS_MAX = declare(

@@ -126,8 +126,8 @@ RESOURCES_GLOBAL = declare(
     "resources.global",
     "",
     "resources",
-    "Resources that belong to no agent, such as `db_connections:10;licenses:2`. Over the whole "
-    "cluster, attempts hold at most so much of them at once.",
+    "Resources that belong to no agent, such as `db_connections:10;licenses:2`. Attempts in the "
+    "whole cluster hold at most this much of them at once.",
     scope="jobtracker",
 )
 QUEUE_LEASE_SECONDS = declare(
@@ -185,6 +185,6 @@ LOG_FORMAT = declare(
     "plain",
     "plain|json",
     "How the JobTracker and its TaskTrackers write their logs: lines for people, or one JSON "
-    "object a line.",
+    "object on each line.",
     scope="jobtracker",
 )

@@ -40,7 +40,7 @@ MAINTENANCE_DRAIN_SECONDS = declare(
     "maintenance.drain.seconds",
     300.0,
     "seconds",
-    "An agent gets no new attempts from this long before its maintenance on. For a job whose "
+    "An agent gets no new attempts when its maintenance is at most this far away. For a job whose "
     "attempts take longer, this begins earlier.",
     minimum=0.0,
     scope="jobtracker",
@@ -57,7 +57,7 @@ MESOS_USER = declare(
     "mesos.user",
     "",
     "user name",
-    "User that TaskTrackers run as; the JobTracker's user if empty.",
+    "User that TaskTrackers run as. Empty: the JobTracker's user.",
     scope="jobtracker",
 )
 MESOS_FRAMEWORK_NAME = declare(
@@ -65,7 +65,7 @@ MESOS_FRAMEWORK_NAME = declare(
     "mrmesos",
     "text",
     "Name of the framework in Mesos' pages, state and metrics. Where several JobTrackers use one "
-    "Mesos, give each its own name to tell them apart.",
+    "Mesos, give each its own name.",
     scope="jobtracker",
 )
 MESOS_FAILOVER_TIMEOUT = declare(
@@ -99,7 +99,7 @@ MESOS_PRINCIPAL = declare(
     "mesos.principal",
     "",
     "text",
-    "Principal to authenticate as; none if empty. Agents that ask for one are shown it, too.",
+    "Principal for authentication. Empty: none. Agents that ask for one get it, too.",
     scope="jobtracker",
 )
 MESOS_SECRET_FILE = declare(
@@ -125,7 +125,7 @@ LOCALITY_WAIT_NODE = declare(
     "locality.wait.node",
     "1",
     "seconds, or `N offers`",
-    "How long a job waits for agents that store its data, or how many other offers it passes over; "
+    "How long a job waits for agents that store its data, or how many other offers it declines; "
     "0: it does not wait.",
 )
 LOCALITY_WAIT_RACK = declare(

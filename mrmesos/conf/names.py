@@ -16,7 +16,7 @@ _IN_CODE = {
 }
 """Settings of Hadoop that are part of a job's code here; `mrmesos streaming` knows them."""
 ALMOST, NEAR = 0.85, 0.6
-"""How much two names are alike (difflib's ratio). ALMOST is for names that need not be ours."""
+"""How much alike two names must be (difflib's ratio). ALMOST is for names that need not be ours."""
 
 
 def python_name(name: str) -> str:
@@ -30,7 +30,7 @@ def variable_name(name: str) -> str:
 
 
 def likely(wrong: str, known: Iterable[str], cutoff: float = NEAR) -> str:
-    """The known name that is most like a wrong one; empty if none is."""
+    """The known name that is most like a wrong one. Empty if none is like it."""
     import difflib
 
     return next(iter(difflib.get_close_matches(wrong, list(known), n=1, cutoff=cutoff)), "")
@@ -43,9 +43,9 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 def misspelt_setting(name: str, known: Iterable[str]) -> str:
-    """What is wrong with a name that is not a setting; empty if it may be a parameter of the job.
+    """What is wrong with a name that is not a setting. Empty if it may be a parameter of the job.
 
-    A name that begins like a setting (`map.`) is meant as a setting.
+    A name that begins like a setting (`map.`) counts as a misspelt setting.
     """
     if name in _IN_CODE:
         return f"{name} has no effect; write {_IN_CODE[name]} in the job"
@@ -70,7 +70,7 @@ def misspelt_setting(name: str, known: Iterable[str]) -> str:
 
 
 def misspelt_variable(variable: str, settings: Iterable[str]) -> str:
-    """What is wrong with a variable MRMESOS_…; empty if it is one of ours."""
+    """What is wrong with a variable MRMESOS_…. Empty if it is one of ours."""
     known = [*map(variable_name, settings), *VARIABLES]
     if not variable.startswith(PREFIX) or variable in known:
         return ""

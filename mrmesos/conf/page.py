@@ -9,7 +9,7 @@ _HEAD = """\
 # Settings
 
 Written from `mrmesos/conf/` by `python -m mrmesos.conf`. [Configuration](configuration.md) says
-where settings are given, and which place wins. `mrmesos config show` says what holds now, and why.
+where settings are given, and which place wins. `mrmesos config show` lists values and origins.
 
 Every setting has three spellings. `map.memory.mb` is for `-D`, `Job.conf` and `mrmesos.toml`.
 `MRMESOS_MAP_MEMORY_MB` is its variable. `Settings(map_memory_mb=2048)` is its form in Python."""

@@ -34,7 +34,7 @@ TASKTRACKER_CACHE_MB = declare(
     4096,
     "MiB",
     "Disk space of a TaskTracker for unpacked files of jobs (`--files`, `--archives`, "
-    "`--py-files`). Files of ended jobs stay while there is space.",
+    "`--py-files`). Files of ended jobs stay as long as there is space.",
     minimum=1,
     scope="jobtracker",
 )
@@ -59,8 +59,8 @@ JOBTRACKER_CACHE_MB = declare(
     "jobtracker.cache.mb",
     4096,
     "MiB",
-    "Disk space of a JobTracker for code and files of jobs. Files of ended jobs stay while there "
-    "is space.",
+    "Disk space of a JobTracker for code and files of jobs. Files of ended jobs stay as long "
+    "as there is space.",
     minimum=1,
     scope="jobtracker",
 )
@@ -76,7 +76,7 @@ TASKTRACKER_ENVIRONMENT = declare(
     "tasktracker.environment",
     "HADOOP_CONF_DIR,HADOOP_USER_NAME,AWS_ENDPOINT_URL,AWS_DEFAULT_REGION,AWS_PROFILE",
     "names,...",
-    "Environment variables that TaskTrackers get from the JobTracker, if it has them. Everybody "
+    "Environment variables that the JobTracker passes to TaskTrackers, if it has them. Everybody "
     "who may see Mesos tasks can read the values, so do not name secrets.",
     scope="jobtracker",
 )

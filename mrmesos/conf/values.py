@@ -67,7 +67,7 @@ class Conf(Mapping[str, str]):
         return warnings
 
     def check_service(self, origin: str = "") -> None:
-        """The same for a service, which has no parameters: a name that is no setting raises, too.
+        """The same for a service. It has no parameters, so a name that is no setting raises, too.
 
         Raises ConfError.
         """

@@ -18,7 +18,7 @@ OF_USERS: Mapping[str, str] = {
     "MRMESOS_HISTORY_DIR": "Directory of kept jobs and their history. Default: `~/.mrmesos/jobs`.",
     "MRMESOS_ZK": "The election of `mrmesos jobtracker` (`--zk`).",
 }
-"""Those that users may set."""
+"""Variables that users may set."""
 
 OF_PROCESSES: Mapping[str, str] = {
     "MRMESOS_CONF": "The settings of a TaskTracker, as JSON.",
@@ -30,9 +30,9 @@ OF_PROCESSES: Mapping[str, str] = {
     "MRMESOS_PYTHON": "The Python that runs what `mrmesos pack` has packed.",
     "MRMESOS_COMPLETE": "Completion asks the command through it; _MRMESOS_COMPLETE in full.",
 }
-"""Those that one process sets for another."""
+"""Variables that one process sets for another."""
 
 VARIABLES: Mapping[str, str] = {**OF_USERS, **OF_PROCESSES}
 
 SETTING_OF = {"MRMESOS_TOKEN_FILE": "jobtracker.token.file"}
-"""Variables with a name of their own that give a setting."""
+"""Variables whose names do not follow from the setting's name."""

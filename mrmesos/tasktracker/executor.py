@@ -106,7 +106,9 @@ class MesosExecutor:
         self._on_registered(agent_id, str(agent_info.get("hostname", "")))
 
     def launch_task(self, task: Json) -> None:
-        """Take a slot and its first attempt. Without one, it only starts this TaskTracker early."""
+        """Take a slot and its first attempt. A slot without an attempt only starts this
+        TaskTracker.
+        """
         slot_id = str(task["task_id"]["value"])
         try:
             data = read_slot(task)
@@ -127,7 +129,7 @@ class MesosExecutor:
 
     def shutdown(self) -> None:
         """Mesos ends this executor, or the agent is lost."""
-        self._on_event(ev.LeaveAsked("Mesos shuts this executor down"))
+        self._on_event(ev.LeaveAsked("Mesos has asked this executor to end"))
 
     def disconnected(self) -> None:
         """The driver reconnects by itself, as long as the agent allows it."""

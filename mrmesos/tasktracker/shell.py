@@ -248,7 +248,9 @@ class Shell:
             asyncio.get_running_loop().call_soon(self._no_place, failed, why)
 
     def _no_place(self, failed: ev.WorkerDone, why: str) -> None:
-        """An attempt could not begin. If no other attempt can begin here, `why` says so."""
+        """Report that an attempt could not begin. If no other attempt can begin here, `why` says
+        so.
+        """
         self.handle(failed)
         self._unusable = self._unusable or why
 

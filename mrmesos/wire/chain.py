@@ -18,10 +18,10 @@ NOTES = "_chain.json"
 
 
 class ChainState(StrEnum):
-    """The states of a chain: PREP (files are checked), RUNNING, and an end.
+    """The states of a chain: PREP (its files are checked), RUNNING, and the others.
 
-    CLEANING: all steps have succeeded, and their data are removed. STOPPING: it cannot succeed, and
-    its running steps are killed.
+    CLEANING: all steps have succeeded, and their data are being removed. STOPPING: the chain cannot
+    succeed, and its running steps are being killed.
     """
 
     PREP = "PREP"
@@ -51,7 +51,7 @@ class StepState(StrEnum):
 
     @property
     def done(self) -> bool:
-        """Whether its output is there."""
+        """Whether the step's output is there."""
         return self in (StepState.SUCCEEDED, StepState.KEPT)
 
 
@@ -73,8 +73,8 @@ class ChainNotes(msgspec.Struct, frozen=True):
 class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A step: its job, and the names of the steps that must be done before it starts.
 
-    `identity` is a hash of what its code does: `job.code` also has the words of the command.
-    `fused` names the steps that have no job, because their mappers run in the maps of this one.
+    `identity` is a hash of what the step's code does. (`job.code` also covers the command's words.)
+    `fused` names the steps that have no job, because their mappers run in the maps of this step.
     """
 
     name: Name
@@ -85,10 +85,10 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A chain as submitted. Each step comes behind the steps that it waits for.
+    """A chain as submitted. Each step stands after the steps that it waits for.
 
     `data` is the URI of the directory with the outputs that later steps read. It is removed when
-    the chain has succeeded. `resume`: steps that an earlier run has finished there are not run
+    the chain has succeeded. With `resume`, steps that an earlier run has finished there do not run
     again. Without `resume`, the directory must not exist, unless `overwrite` lets it be removed.
 
     `hooks` has marks of what has run in the client before the steps; the JobTracker keeps them.
@@ -113,33 +113,35 @@ class ChainSpec(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.data}/{NOTES}"
 
     def uploads(self) -> tuple[str, ...]:
-        """The hashes of all uploads that the steps need."""
+        """The hashes of all files that a client must upload for the steps."""
         return tuple(dict.fromkeys(each for step in self.steps for each in step.job.uploads()))
 
     def is_intermediate(self, step: StepSpec) -> bool:
-        """Whether the step's output is one that later steps read."""
+        """Whether later steps read the step's output."""
         return step.job.output.startswith(f"{self.data}/")
 
 
 def fused_group(step: str, group: str) -> str:
-    """The group in which the job that runs a fused step counts what is of that step."""
+    """The counter group for a fused step, in the job that runs the step. `group` is the usual
+    name.
+    """
     return f"{step}: {group}"[:GROUP_CHARS_MAX]
 
 
 def left_behind(data: str) -> str:
-    """The error for a directory of steps that is there already, without --resume."""
+    """The error if the directory of steps exists already, and --resume was not given."""
     return (
-        f"{data}: an earlier run has left its steps there; submit with --resume to go on behind "
+        f"{data}: an earlier run has left its steps there; submit with --resume to go on after "
         "the last finished step, or with --overwrite to begin anew"
     )
 
 
 class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of a step. `job` is that of its job, if that has begun and is still known. `after`
-    names the steps that it waits for.
+    """The status of a step. `after` names the steps that it waits for.
 
-    A step that was fused has no job. Its state is that of the step `into` whose maps run it. Its
-    `counters` are those of its mapper.
+    `job` is the status of its job, if the job has begun and is still known. A fused step has no
+    job. Its state is that of the step `into`, whose maps run it. Its `counters` are those of its
+    mapper.
     """
 
     name: Name

@@ -17,9 +17,9 @@ Numbers = Annotated[dict[Name, Count], msgspec.Meta(max_length=LIST_MAX)]
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     """An agent. `size` is the most that it ever offered at once.
 
-    `held` is what our Mesos tasks take there, and `used` the part of it in slots that run an
-    attempt; there are `busy` such slots. `avoided`: why no attempt starts there now; empty if
-    attempts may start.
+    `held` is what our Mesos tasks take there. `used` is the part of it in slots that run an
+    attempt, and `busy` is the number of these slots. `avoided` says why no attempt starts there
+    now. It is empty if attempts may start.
     """
 
     id: Name
@@ -62,7 +62,9 @@ class SharedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OffersView(msgspec.Struct, frozen=True):
-    """How many offers were taken and, by reason, declined, since the JobTracker started."""
+    """How many offers were accepted, and how many were declined for each reason, since the
+    start.
+    """
 
     taken: Count
     declined: Numbers

@@ -21,7 +21,7 @@ class Why(StrEnum):
     ROLE = "role"
     CONSTRAINT = "constraint"
     TOO_LARGE = "too-large"
-    """No agent has ever offered so much."""
+    """No agent has ever offered as much as the task needs."""
     TURN = "turn"
     SHARE = "share"
     QUOTA = "quota"
@@ -41,7 +41,7 @@ class Why(StrEnum):
     MAINTENANCE = "maintenance"
     ALONE = "alone"
     NEXT = "next"
-    """Nothing keeps it: the next offer starts it."""
+    """Nothing holds it back: the next offer starts it."""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,18 +65,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     words: Text
     help: Text
     seconds: Seconds = 0.0
-    """About how much time it cost, summed over attempts; 0 if that is not known."""
+    """About how much time it cost, summed over attempts. 0 if this is unknown."""
 
 
 class WaitingTasks(msgspec.Struct, frozen=True, kw_only=True):
-    """What the JobTracker itself says of a job in progress, or of one of its tasks.
+    """What the JobTracker itself says about a job in progress, or about one of its tasks.
 
-    `facts` are further lines, about the task. `declined` counts offers by the reason for which they
-    were declined, since the JobTracker started.
+    `facts` are further lines about the task. `declined` counts the offers declined since the
+    JobTracker's start, by reason.
     """
 
     waiting: Count
-    """How many of its tasks wait."""
+    """How many of the job's tasks wait."""
     running: Count
     reasons: Annotated[list[Reason], msgspec.Meta(max_length=LIST_MAX)]
     facts: Annotated[list[Text], msgspec.Meta(max_length=LIST_MAX)] = []

@@ -61,8 +61,9 @@ class Leave(msgspec.Struct, frozen=True, tag="leave"):
 class Announce(msgspec.Struct, frozen=True, tag="announce"):
     """The JobTracker has restarted from its journal. The tracker must report its attempts at once.
 
-    A heartbeat that acknowledges this is newer than the restart. An action of an earlier JobTracker
-    that has not arrived by then has a lower number, so the tracker will never carry it out.
+    A heartbeat that acknowledges this action was sent after the restart. An action of an earlier
+    JobTracker that has not arrived by then has a lower number, so the tracker will never execute
+    it.
     """
 
 
@@ -84,7 +85,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
     `tracker_id` names this executor process and is never reused.
     `url` serves map output and logs.
-    `acknowledged` is the highest action number that the tracker has carried out.
+    `acknowledged` is the highest action number that the tracker has executed.
     `reports` are repeated until the JobTracker has answered a heartbeat with them.
     `slots` are the Mesos tasks of the tracker; `attempts` has the running attempts by slot.
     `sequence` grows by one with each heartbeat, so that late heartbeats are recognised.

@@ -33,10 +33,10 @@ _ID_PARTS = {("job", False, False), ("task", True, False), ("attempt", True, Tru
 STAMP_SALTS = 10_000
 """Number of different salts of a stamp."""
 
-# Kinds of names that the JobTracker's core must not mix up. An agent has an id of Mesos and the
-# name of its host, and a split names only hosts. Messages carry plain strings. Where the core takes
-# a name out of a message, it says what kind it is, and mypy follows it from there. At run time, all
-# are `str`.
+# Kinds of names that the JobTracker's core must not mix up. For example, an agent has an id of
+# Mesos and the name of its host, and a split names only hosts. Messages carry plain strings. Where
+# the core takes a name out of a message, it gives the name its kind, and mypy follows the kind from
+# there. At run time, all are `str`.
 if TYPE_CHECKING:
     AgentId = NewType("AgentId", str)
     HostName = NewType("HostName", str)
@@ -47,7 +47,9 @@ else:
 
 
 class TaskKind(StrEnum):
-    """Map, reduce, or free task. A job has maps and reduces, or free tasks in the place of maps."""
+    """Map, reduce, or free task. A job has maps and reduces, or it has free tasks instead of
+    maps.
+    """
 
     MAP = "map"
     REDUCE = "reduce"
@@ -65,7 +67,7 @@ class TaskKind(StrEnum):
 
 
 SETS = (TaskKind.MAP, TaskKind.REDUCE)
-"""The two sets of tasks of a job. Free tasks are in the first one."""
+"""The two lists of tasks of a job. Free tasks are in the first one."""
 _KINDS = {kind.letter: kind for kind in TaskKind}
 
 
@@ -93,7 +95,7 @@ def cluster_stamp(now: float, salt: int) -> str:
 
 
 def stamped_at(stamp: str) -> float:
-    """The time of a stamp, as Unix seconds; earlier versions wrote only the minute."""
+    """The time of a stamp, as Unix seconds. Earlier releases wrote only the minute."""
     second = stamp[:14].ljust(14, "0")
     return float(calendar.timegm(time.strptime(second, _SECOND)))
 
@@ -114,7 +116,7 @@ def attempt_id(job: str, kind: TaskKind, index: int, number: int) -> str:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a text is a job id of bounded length, and so safe as the name of a directory."""
+    """Whether a text is a job id of bounded length. Then it is safe as the name of a directory."""
     return _JOB.fullmatch(text) is not None
 
 
@@ -150,7 +152,7 @@ def parse_attempt(text: str) -> AttemptName:
 
 
 def named_attempts(text: str) -> tuple[str, str]:
-    """The job of a job, task or attempt id, and how the ids of the attempts that it names begin.
+    """Two parts of a job, task or attempt id: its job, and the beginning of its attempts' ids.
 
     Raises ValueError.
     """
@@ -158,7 +160,7 @@ def named_attempts(text: str) -> tuple[str, str]:
     parts = (match[1], match[3] is not None, match[4] is not None) if match else ()
     if match is None or parts not in _ID_PARTS:
         raise ValueError(
-            f"{text!r} is no id of a job, task or attempt, such as job_202611201130476208_0001"
+            f"{text!r} is not an id of a job, task or attempt, such as job_202611201130476208_0001"
         )
     begin = f"attempt_{match[2]}{match[3] or ''}"
     return f"job_{match[2]}", text if match[1] == "attempt" else f"{begin}_"

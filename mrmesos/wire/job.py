@@ -15,15 +15,15 @@ from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha2
 from mrmesos.wire.task import AttemptError, Locality
 
 LOG_SOURCE, KEPT = "X-Log-Source", "kept"
-"""Header of an answer with a log. KEPT: only the last lines of both streams were kept."""
+"""Header of an answer with a log. KEPT means that only the last lines of both streams were kept."""
 LOG_NOTE = "X-Log-Note"
-"""Header of such an answer: why there is no more of the log."""
+"""Header of an answer with KEPT lines: why there is no more of the log."""
 PICKLED_RECORDS, FOREIGN_PICKLES = "PICKLED_RECORDS", "FOREIGN_PICKLES"
-"""Counters: records written to files with pickled columns; pickled values that were read as bytes,
-because another key signed them, or none.
+"""Counters about pickled columns: records written to files with such columns, and values that were
+read as bytes because no key, or another key, has signed them.
 """
 LOG_START = "X-Log-Start"
-"""Header of an answer with a log: the offset of its first byte, where an offset was asked for."""
+"""Header of an answer with a log: the offset of its first byte, if the request named an offset."""
 
 
 class JobState(StrEnum):
@@ -105,11 +105,11 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     cut_points: Source | None = None
 
     def uploads(self) -> tuple[str, ...]:
-        """The hashes of all uploads that the job needs."""
+        """The hashes of all files that a client must upload for the job."""
         return (self.code, *(file.sha256 for file in self.files))
 
     def all_sources(self) -> tuple[Source, ...]:
-        """All sources of the job; a single one without a name if there is one kind of input."""
+        """All sources of the job. With one kind of input, this is one source without a name."""
         return self.sources or (Source("", self.inputs, self.input_format),)
 
     def format_of(self, source: str) -> InputFormat:
@@ -133,7 +133,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     tables: Annotated[tuple[InputTable, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def table_of(self, source: str) -> InputTable | None:
-        """What planning has decided about the columns of an input, if anything."""
+        """What planning has decided about the columns of an input. None if it decided nothing."""
         return next((each for each in self.tables if each.source == source), None)
 
 
@@ -165,9 +165,11 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     output: Text
     error: AttemptError | None = None
     waiting: Text = ""
-    """Why no attempt of the job has run for a while; empty otherwise."""
+    """Why no attempt of the job has run for a while. Otherwise empty."""
     note: Text = ""
-    """What the first running task with a `set_status` says: `m_000003: sorting`; else empty."""
+    """The status text of the first running task that has set one: `m_000003: sorting`. Else
+    empty.
+    """
     queue: Name = ""
     """The queue whose free tasks it holds; they are counted in `maps`. Else empty."""
     session: Name = ""
@@ -177,8 +179,8 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Sandbox(msgspec.Struct, frozen=True):
     """The sandbox of a TaskTracker, which Mesos keeps for a while after the TaskTracker's end.
 
-    `agent_url` is the agent's own URL, as its offers have it. `tracker` is the executor's id.
-    `has_logs`: whether attempts' logs are in it, and not in `tasktracker.userlog.dir`.
+    `agent_url` is the agent's own URL, from its offers. `tracker` is the executor's id. `has_logs`
+    says whether attempts' logs are in it. If not, they are in `tasktracker.userlog.dir`.
     """
 
     agent_url: Text
@@ -203,7 +205,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     log: Text = ""
     """URL of the attempt's logs while its TaskTracker lives."""
     sandbox: Sandbox | None = None
-    """Where the logs are afterwards. None if the agent's address is not known."""
+    """Where the logs are after that. None if the agent's address is not known."""
     slot: Name = ""
     backup: bool = False
     """Whether it began while another attempt of its task ran (speculation)."""

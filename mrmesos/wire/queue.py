@@ -17,15 +17,15 @@ TASKS_OF_REQUEST = 1_000
 """Most tasks in one request. A client sends more of them in several requests."""
 ENDS_OF_ANSWER = 1_000
 ENDS_BYTES = 8 << 20
-"""Most ends in one answer, and most bytes of their results."""
+"""Most ends in one answer. Most bytes of their results in one answer."""
 
 Keys = Annotated[tuple[Count, ...], msgspec.Meta(max_length=AFTER_MAX)]
 
 
 class QueueState(StrEnum):
-    """The states of a queue. CLOSED: it takes no further tasks, and those that it has go on.
+    """The states of a queue. CLOSED: it takes no further tasks, but those that it has still run.
 
-    STOPPING: its tasks are killed.
+    STOPPING: its tasks are being killed.
     """
 
     OPEN = "OPEN"
@@ -57,17 +57,17 @@ class QueueSpec(msgspec.Struct, frozen=True, kw_only=True):
     store: Text = ""
 
     def uploads(self) -> tuple[str, ...]:
-        """The hashes of all uploads that the tasks need."""
+        """The hashes of all files that a client must upload for the tasks."""
         return (self.code, *(file.sha256 for file in self.files))
 
 
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A free task. The client numbers the tasks of a queue by `key`, which only grows.
 
-    `need` has the resources by name, in thousandths; `cpus` and `mem` (MiB) are among them.
-    `after`: the tasks that must succeed first. `behind`: the tasks that must be over first, however
-    they ended. `retries`: how often a failed task runs again. Times are in seconds, and 0 means no
-    limit: `timeout` is for one attempt, `deadline` for all from now on.
+    `need` has the resources by name, in thousandths; `cpus` and `mem` (MiB) are among them. The
+    tasks in `after` must succeed first. The tasks in `behind` must end first, in whatever way.
+    `retries` is how often a failed task runs again. Times are in seconds, and 0 means no limit:
+    `timeout` is for one attempt, `deadline` for all attempts from now on.
     """
 
     key: Count
@@ -99,8 +99,8 @@ class QueueRequest(msgspec.Struct, frozen=True, kw_only=True):
 class TaskEnd(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a task. `number` grows with each end of the queue.
 
-    Without `error`, the task succeeded, and `result` has what it returned. With it, `result` may
-    have the exception.
+    Without `error`, the task succeeded, and `result` is its pickled result. With `error`, `result`
+    may be the pickled exception.
     """
 
     number: Count
@@ -110,13 +110,13 @@ class TaskEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """The bytes that it takes, about."""
+        """About how many bytes it takes."""
         value = 0 if self.result is None else len(self.result.value)
         return value + (0 if self.error is None else len(self.error.detail)) + 200
 
 
 class TaskEnds(msgspec.Struct, frozen=True):
-    """The ends of tasks that a client has not taken yet, in order, and the queue's state."""
+    """The ends that a client has not taken yet, in order, and the state of the queue."""
 
     ends: Annotated[list[TaskEnd], msgspec.Meta(max_length=ENDS_OF_ANSWER)]
     state: QueueState
@@ -137,7 +137,7 @@ class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Count
     """Tasks that wait for other tasks."""
     unread: Count
-    """Ends that the client has not taken."""
+    """Ends that the client has not taken yet."""
     words: Text = ""
 
 

@@ -13,12 +13,12 @@ from mrmesos.bounds import PROFILE_MAX, Count, Fraction, Index, Name, Seconds, S
 from mrmesos.wire.trace import Measures
 
 INLINE_BYTES = 256 << 10
-"""Most bytes of a free task's pickle, or of its result, that travel in messages. Larger ones go
-through files in the queue's store.
+"""Most bytes of a free task's pickle, or of its result, in a message. Larger ones go through files
+in the queue's store.
 """
 Inline = Annotated[bytes, msgspec.Meta(max_length=INLINE_BYTES)]
 FailedFetches = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
-"""Map attempts whose output a reduce could not get."""
+"""Most map attempts that a report names because a reduce could not get their output."""
 
 
 class Locality(StrEnum):
@@ -39,7 +39,7 @@ class AttemptState(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """The cause of a failed attempt. It decides which error a job shows, and what gets blamed."""
+    """The cause of a failed attempt. It decides which error a job shows, and what is blamed."""
 
     USER_CODE = "user code"
     INPUT = "input"
@@ -72,13 +72,13 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapTask(msgspec.Struct, frozen=True, tag="map"):
-    """The part of a map attempt."""
+    """What a map attempt has to read."""
 
     split: Split
 
 
 class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
-    """The part of a reduce attempt; `partition` is its index."""
+    """What a reduce attempt has to read. `partition` is its index."""
 
     partition: Index
 
@@ -92,10 +92,10 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class FreeTask(msgspec.Struct, frozen=True, kw_only=True, tag="free"):
-    """A free task: the pickle of what to call, by value or in a file.
+    """A free task: the pickle of the callable, by value or in a file.
 
-    `store` is the directory (a URI) for results that are too large for a message; empty if there
-    is none.
+    `store` is the directory (a URI) for results that are too large for a message. It is empty if
+    there is none.
     """
 
     name: Name
@@ -121,8 +121,8 @@ class SlotData(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the Mesos task of a slot.
 
     The TaskTracker signs its requests to the JobTracker with `key`. The key is here because Mesos'
-    endpoints show all other fields of tasks and executors. `first` is the first attempt, or None if
-    the TaskTracker was started before it is needed.
+    endpoints show all other fields of tasks and executors. `first` is the first attempt. It is None
+    if the TaskTracker is started before it is needed.
     """
 
     key: Name
@@ -184,10 +184,10 @@ class AttemptProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of a running attempt (0 to 1), and the map outputs that it cannot fetch now.
 
     `fetch_failed` names their attempts in every heartbeat while the failure lasts. An attempt that
-    is no longer named has been fetched, can be reached again, or was withdrawn.
-    `fetch_answered` lists those whose TaskTracker answered the last try: the connection works, but
-    the output is damaged or missing.
-    `fetched` says that a reduce has all its segments and needs no other TaskTracker.
+    is no longer named was fetched, can be reached again, or was withdrawn. `fetch_answered` lists
+    the failed ones whose TaskTracker answered the last try: the connection works, but the output is
+    damaged or missing. `fetched` says that a reduce has all its segments and needs no other
+    TaskTracker.
     """
 
     attempt_id: Name

@@ -1,4 +1,4 @@
-"""Converting text of users to valid Unicode for messages.
+"""Converts text of users to valid Unicode for messages.
 
 A Python `str` may contain lone surrogates: `os.fsdecode` makes them from file names that are not
 UTF-8, and `json.loads` from "\\ud800". JSON, MessagePack and Arrow cannot encode them.

@@ -31,18 +31,18 @@ class TrackerStatus(msgspec.Struct, frozen=True, kw_only=True):
     slots: Count
     busy: Count
     memory_bytes: Count
-    """Of the TaskTracker itself, without its workers."""
+    """Memory of the TaskTracker itself, without its workers."""
     disk_total_bytes: Count
     disk_free_bytes: Count
     jobs: Count
     map_outputs: Count
-    """Map outputs that it serves."""
+    """How many map outputs it serves."""
     connections: Count
     served_bytes: Count
-    """Map output sent to reduces."""
+    """Bytes of map output that it has sent to reduces."""
     served_requests: Count
     attempts: Annotated[dict[Name, Count], msgspec.Meta(max_length=100)]
-    """Attempts that ended here, by state."""
+    """Number of attempts that ended here, by state."""
     workers: Annotated[list[WorkerStatus], msgspec.Meta(max_length=LIST_MAX)]
 
 

@@ -206,8 +206,9 @@ class Worker:
         )
 
     def _loaded(self, task: RunTask) -> object:
-        """The job, or what the queue of a free task sends along. All jobs of a queue share it, and
-        a worker may outlive the first of them.
+        """The job, or what the queue of a free task sends with it.
+
+        All jobs of a queue share that, and a worker may outlive the first of them.
         """
         gone = self._code_dir is not None and not self._code_dir.exists()
         if gone or self._code != task.facts.spec.code:

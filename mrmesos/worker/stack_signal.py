@@ -7,13 +7,14 @@ import os
 import signal
 
 STACK_SIGNAL = signal.SIGURG
-"""Ignored by default, and used by nothing else here (out-of-band data needs F_SETOWN)."""
+"""Ignored by default, and used by nothing else here. (Out-of-band data needs F_SETOWN.)"""
 BEGIN = ("Thread 0x", "Current thread 0x")
-"""How faulthandler's text begins."""
+"""The beginning of faulthandler's text."""
 
 
 def answer_with_stacks() -> None:
-    """From now on, the signal writes all stacks to what is standard error now. Attempts redirect
-    standard error later, and their logs must not get the stacks.
+    """From now on, the signal writes all stacks to the present standard error.
+
+    Attempts redirect standard error later, and their logs must not get the stacks.
     """
     faulthandler.register(STACK_SIGNAL, file=os.dup(2), all_threads=True)

@@ -58,7 +58,7 @@ def test_a_killed_client_goes_on_behind_the_finished_step(house: House) -> None:
     _, said = again.communicate(timeout=DEADLINE)
     assert again.returncode == 2
     assert said.count("\n") == 1
-    assert "--resume to go on behind the last finished step" in said
+    assert "--resume to go on after the last finished step" in said
 
     resumed = house.start(*submission("out", "--resume", "--report", "report.json", "--preview=9"))
     shown, said = resumed.communicate(timeout=DEADLINE)

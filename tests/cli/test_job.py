@@ -130,7 +130,7 @@ def test_what_is_not_there(desk: Desk) -> None:
         (("status", "job_1_1"), "no job job_1_1; `mrmesos job list` shows"),
         (("wait", "job_1_1"), "no job job_1_1"),
         (("kill", "job_1_1"), "no job job_1_1"),
-        (("logs", "attempt_1"), "'attempt_1' is no id of a job, task or attempt"),
+        (("logs", "attempt_1"), "'attempt_1' is not an id of a job, task or attempt"),
         (("logs", "attempt_1_1_m_000000_0"), "no job job_1_1; `mrmesos job list` shows"),
         (("logs", desk.job_id.replace("job", "task") + "_m_000009"), "`mrmesos job attempts"),
         (("attempts", "job_1_1"), "no job job_1_1; `mrmesos job list` shows"),

@@ -66,5 +66,5 @@ def test_an_id_names_attempts() -> None:
     assert named_attempts("task_1_2_m_3") == ("job_1_2", "attempt_1_2_m_3_")
     assert named_attempts("attempt_1_2_r_3_4") == ("job_1_2", "attempt_1_2_r_3_4")
     for text in ("", "job_1", "job_1_2_m_3", "task_1_2", "attempt_1_2_m_3", "job_1_2_3", "x"):
-        with pytest.raises(ValueError, match="is no id of a job"):
+        with pytest.raises(ValueError, match="is not an id of a job"):
             named_attempts(text)

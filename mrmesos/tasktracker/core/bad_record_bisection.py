@@ -1,9 +1,9 @@
 """Finds the record at which workers die, and tells the next start of the attempt to skip it.
 
-Part of the core: pure. A worker that was killed from outside says nothing about its record, and
-one death may be chance. So a record is skipped only after two workers have died at it, by
-themselves or by our limits of memory and time. If user code raises, once is enough. If a worker
-dies at a batch, the next start gets the batch in pieces, until a piece is one record.
+Part of the core: pure. If something outside killed a worker, that says nothing about its record.
+One death may also be chance. So a record is skipped only after two workers have died at it, by
+themselves or by our limits of memory and time. If user code raises an exception, once is enough. If
+a worker dies at a batch, the next start gets the batch in pieces, until a piece is one record.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Bisection:
         if not self.skip:
             return ""
         name = SKIP_RECORDS_MAX.name
-        return f"; {len(self.skip):,} records were left out before this ({name}={self.limit})"
+        return f"; {len(self.skip):,} records had been skipped before this ({name}={self.limit})"
 
     def ended_at(
         self, span: Span | None, kind: ErrorKind, message: str, *, status: int | None = None
     ) -> bool:
-        """Learn that the attempt failed at these records. Returns whether to start it again.
+        """Take note that the attempt failed at these records. Returns whether to start it again.
 
-        `status` is the exit status of a dead worker; None if user code raised, or if the worker
-        was killed for a limit.
+        `status` is the exit status of a dead worker. It is None if user code raised an exception,
+        or if the worker was killed for a limit.
         """
         if span is None or kind not in _BLAMED or status in _FROM_OUTSIDE:
             return False

@@ -85,7 +85,7 @@ class SendStatus(Struct, frozen=True):
 
 
 class HeartbeatNow(Struct, frozen=True):
-    """Send a heartbeat now, without waiting for the answer of the held one: there is news."""
+    """Send a heartbeat now, because there is news. Do not wait for the answer of the held one."""
 
 
 class Exit(Struct, frozen=True):

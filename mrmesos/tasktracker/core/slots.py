@@ -109,7 +109,7 @@ class Slots:
         self.heartbeat_now()
 
     def heartbeat_now(self) -> None:
-        """Ask for a heartbeat, as there is news."""
+        """Ask for a heartbeat, because there is news."""
         if not any(isinstance(command, cmd.HeartbeatNow) for command in self._out):
             self._out.append(cmd.HeartbeatNow())
 

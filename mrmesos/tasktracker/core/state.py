@@ -52,8 +52,8 @@ WORKER_TRANSITIONS = Transitions(
 class WorkerProcess:
     """One worker process. `job_id` is empty until its first attempt (a blank worker).
 
-    A worker of a `session` takes attempts of all its jobs. Between two jobs, `job_id` is empty.
-    `overdue`: it was killed because it never became ready.
+    A worker of a `session` takes attempts of all jobs of the session. Between two of these jobs,
+    `job_id` is empty. `overdue` says that it was killed because it never became ready.
     """
 
     number: int
@@ -66,12 +66,12 @@ class WorkerProcess:
 
     @property
     def id(self) -> str:
-        """What it is called in messages."""
+        """Its name in messages."""
         return f"worker {self.number}"
 
     @property
     def blank(self) -> bool:
-        """Whether it has run nothing."""
+        """Whether it has run nothing yet."""
         return not self.job_id and not self.session
 
     def transition(self, state: WorkerState) -> None:

@@ -52,7 +52,7 @@ def over_memory(used_bytes: int, limits: AttemptLimits, position: str) -> Verdic
 
 
 def timed_out(run: RunningAttempt, limits: AttemptLimits) -> Verdict:
-    """The attempt did nothing for too long. A free task may do anything, for so long."""
+    """The attempt did nothing for too long. For a free task, the limit is for its whole run."""
     if run.is_free:
         return failed(ErrorKind.TIMEOUT, f"it ran longer than its timeout of {limits.timeout:g} s")
     return failed(

@@ -17,8 +17,9 @@ WORKER_START_TRIES = 3
 PRESTARTED_SECONDS = 10.0
 """Workers that were started before any slot wait this long for a slot."""
 SPARE_AFTER_SECONDS = 10.0
-"""A spare blank worker starts only after this time without need for a fresh one. Its start takes a
-third of a CPU second, which a job of a few seconds would waste."""
+"""A spare blank worker starts only after no fresh worker was needed for this time. Its start takes
+a third of a CPU second, which would be wasted on a job of a few seconds.
+"""
 
 SESSION_SECONDS = 60.0
 """A worker waits this long for the next job of its session."""
@@ -101,8 +102,8 @@ class WorkerSet:
         return True
 
     def choose(self, job_id: str, session: str = "") -> WorkerProcess | None:
-        """An idle worker for a job: the job's most recently used one, one of its session, otherwise
-        a blank one.
+        """An idle worker for a job: first the one that this job used most recently, then one of its
+        session, then a blank one.
         """
         idle = self._idle()
         warm = [worker for worker in idle if worker.job_id == job_id]
@@ -113,8 +114,9 @@ class WorkerSet:
         return next((worker for worker in idle if worker.blank), None)
 
     def part(self, job_id: str) -> bool:
-        """A job has ended. Its idle workers end, or stay for their session. Returns whether some
-        are still bound to the job.
+        """End the idle workers of a job that has ended, or keep them for their session.
+
+        Returns whether some workers are still bound to the job.
         """
         mine = self.of_job(job_id)
         for worker in mine:
@@ -133,15 +135,16 @@ class WorkerSet:
     def balance(self, *, free_slots: int, waiting: int, now: float, early: int = 0) -> None:
         """Start workers for `waiting` attempts, and kill idle ones that only hold memory.
 
-        The jobs of the `early` ones of them are not known yet. They may belong to a session, whose
-        idle workers they would then get.
+        The jobs of `early` of these attempts are not known yet. They may belong to a session. Then
+        they get an idle worker of the session.
 
-        Idle workers of sessions stay while no more workers live than slots were held at once. Of
-        the other idle workers bound to a job, one for each free slot stays. Of the blank ones,
-        those for waiting attempts stay, and one spare or those started ahead for expected slots.
+        Idle workers of sessions stay as long as no more workers live than slots were held at once.
+        Of the other idle workers bound to a job, one for each free slot stays. Of the blank ones,
+        those for waiting attempts stay, and either one spare or those that were started for
+        expected slots.
 
-        If there is no blank worker, one more bound worker stays as the spare: when a slot ends for
-        lack of maps, a slot for a reduce of the same job often follows.
+        If there is no blank worker, one more bound worker stays as the spare. When a slot ends
+        because there are no more maps, a slot for a reduce of the same job often follows.
         """
         blanks = self._blanks()
         of_sessions = [worker for worker in self._idle() if worker.session]
@@ -162,7 +165,7 @@ class WorkerSet:
     def tick(self, now: float, *, slots: int) -> None:
         """Kill workers that never became ready, and start a spare blank worker.
 
-        The spare starts only if there are slots, at most as many live workers as slots, no blank
+        The spare starts only if there are slots, no more live workers than slots, and no blank
         worker, and if no fresh worker was needed for SPARE_AFTER_SECONDS.
         """
         if now - self._began > PRESTARTED_SECONDS:
@@ -184,7 +187,7 @@ class WorkerSet:
         return [worker for worker in self.workers.values() if worker.state is WorkerState.IDLE]
 
     def _blanks(self) -> list[WorkerProcess]:
-        """Workers that have run nothing: the idle ones first."""
+        """Workers that have run nothing. The idle ones come first."""
         states = (WorkerState.STARTING, WorkerState.IDLE)
         blanks = [w for w in self.workers.values() if w.blank and w.state in states]
         return sorted(blanks, key=lambda worker: worker.state is WorkerState.STARTING)

@@ -1,8 +1,8 @@
 """Requests to the JobTracker, signed with this TaskTracker's key. Answers are verified too.
 
 The key comes with the first slot (`SlotData`), so requests wait for it. Another process may listen
-at the JobTracker's old address. It learns nothing from our requests, and its answers do not count,
-because it cannot sign them.
+at the JobTracker's old address. It learns nothing from our requests. It cannot sign answers, so its
+answers do not count.
 """
 
 from __future__ import annotations
@@ -150,6 +150,6 @@ class JobTrackerLink:
         if self._signer.proves(signed, answer.headers.get(REPLY, ""), digest):
             return bytes(body)
         if answer.status == 401 and self._signer.learn_time(signed, answer.headers.get(TIME, "")):
-            raise NoAnswer("the JobTracker's clock differs from ours")
+            raise NoAnswer("the JobTracker's clock differs from this host's")
         said = bytes(body[:200])
         raise NoAnswer(f"status {answer.status}, not signed by our JobTracker: {said!r}")

@@ -67,7 +67,7 @@ class Heartbeats:
         self._decoder = msgspec.json.Decoder(HeartbeatAnswer)
 
     def now(self) -> None:
-        """Send a heartbeat now, as there is news."""
+        """Send a heartbeat now, because there is news."""
         self._news.set()
 
     async def run(self) -> None:

@@ -47,6 +47,6 @@ class LeaderLookup:
         return self._url
 
     def doubt(self, url: str) -> None:
-        """Forget this URL, as it gave no valid answer. The next call of `url` looks again."""
+        """Forget this URL, because it gave no valid answer. The next call of `url` looks again."""
         if self._place is not None and self._url == url:
             self._url = ""

@@ -9,7 +9,8 @@ _NAME = "disk.probe"
 
 
 def trouble(sandbox: Path, needed: Path) -> str:
-    """Why no attempt can run here: the file `needed` is gone, or the disk takes no writes.
+    """Why no attempt can run here: the file `needed` is gone, or nothing can be written to the
+    disk.
 
     Empty if attempts can run.
     """

@@ -82,10 +82,10 @@ class JobCache:
         cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20,
         logs: UserLogs | None = None,
     ) -> None:
-        """A JobTracker that does not answer may be restarting, so we ask for `give_up_seconds`.
+        """A JobTracker that does not answer may be restarting, so we try for `give_up_seconds`.
 
-        We do so once for each job. If that fails, each later attempt of the job makes one short
-        try only. Otherwise every retry of every task would wait that long again.
+        We do so once for each job. If that fails, each later attempt of the job makes only one
+        short try. Otherwise every retry of every task would wait that long again.
         """
         self.root = sandbox / "jobs"
         self._jobtracker = jobtracker

@@ -53,7 +53,7 @@ LOG_BYTES_MAX = 1 << 20
 _INDEXED_SEGMENTS_MAX = 2_000_000
 """Of the indexes in memory: 28 bytes each, so 56 MB. 1,000 maps of a job with 2,000 reduces."""
 _READ_AND_WRITE_BYTES = 64 << 10
-"""Segments up to this length are read and written. For longer ones sendfile pays."""
+"""Segments up to this length are read and written. Longer ones are worth a sendfile."""
 _PIECE_BYTES = 4 << 20
 _COPY_BYTES = 256 << 10
 

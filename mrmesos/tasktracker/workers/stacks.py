@@ -1,8 +1,8 @@
 """The stack of a worker, by a signal: Python's faulthandler writes it, even while C code runs.
 
-A worker registers the signal before anything else (worker/__main__.py), and the stack goes to the
-worker's own log. The signal is one that is ignored by default, so that it cannot end a worker that
-has not come so far, or whose user code has taken the signal away.
+A worker registers the signal before anything else (worker/__main__.py). The stack goes to the
+worker's own log. The signal is one that is ignored by default. So it cannot end a worker that has
+not registered it yet, or whose user code has removed the handler.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def ask_stack(pid: int, log_path: Path) -> Stack:
 
 
 def _since(path: Path, offset: int) -> str:
-    """What was written since, without what others wrote before the stack."""
+    """What was written since then, without other text before the stack."""
     with path.open("rb") as file:
         file.seek(offset)
         text = file.read(STACK_BYTES_MAX).decode("utf-8", "replace")

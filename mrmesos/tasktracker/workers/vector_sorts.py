@@ -15,20 +15,22 @@ from functools import cache
 from pathlib import Path
 
 VARIABLE = "NPY_DISABLE_CPU_FEATURES"
-"""numpy reads it when it is imported. It fails if a feature is named that it cannot do without."""
+"""numpy reads it at its import. The import fails if the variable names a feature that numpy
+needs.
+"""
 SLOW_ON_ZEN_4 = "X86_V4 AVX512_ICL AVX512_SPR"
 
 _ZEN_4_FAMILY = "25"
 """Zen 3 has this family, too, but no AVX-512."""
 _FIRST_NUMPY = (2, 4)
-"""Earlier ones name their features otherwise, and were not measured."""
+"""Earlier releases have other names for their features, and we did not measure them."""
 
 
 @cache
 def slow_features() -> dict[str, str]:
-    """The environment variable that keeps numpy from slow sorts here; empty if there are none.
+    """The environment variable that keeps numpy from slow sorts here. Empty if it has none.
 
-    It is found out once: /proc/cpuinfo takes milliseconds on a host of many processors.
+    It is computed once, because /proc/cpuinfo takes milliseconds on a host of many processors.
     """
     try:
         processor = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]

@@ -206,7 +206,7 @@ class WorkerPool:
         status = process.popen.wait(timeout=KILL_SECONDS) if gone else None
         del self._processes[process.number]
         if not gone:
-            logger.error("worker %d (pid %d) does not die", process.number, process.pid)
+            logger.error("worker %d (pid %d) did not die", process.number, process.pid)
         attempt = process.attempt
         tail, peak, at = "", 0, None
         if attempt is not None:

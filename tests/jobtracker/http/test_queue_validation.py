@@ -32,8 +32,8 @@ def test_queues_that_are_refused(more: dict[str, object], words: str) -> None:
     [
         ({"after": (5,)}, "'t' waits for task 5, which comes after it"),
         ({"behind": (7,)}, "waits for task 7"),
-        ({"payload": b""}, "no pickle, or two"),
-        ({"stored": Stored("file:///x", "0" * 64, 1)}, "no pickle, or two"),
+        ({"payload": b""}, "exactly one pickle"),
+        ({"stored": Stored("file:///x", "0" * 64, 1)}, "exactly one pickle"),
         ({"need": {"a:b": 1}}, "needs 'a:b', which is no resource"),
         ({"need": {"cpus": 10**16}}, "needs 'cpus'"),
         ({"priority": "HIGHEST"}, "priority 'HIGHEST', not one of VERY_HIGH"),

@@ -42,7 +42,7 @@ def test_one_death_is_no_proof_but_an_exception_is() -> None:
     assert suspects.ended_at(Span(7, 1), ErrorKind.MEMORY, "too much")
     assert suspects.ended_at(Span(9, 1), ErrorKind.USER_CODE, "raised")
     assert suspects.redo().skip == {7: "too much", 9: "raised"}
-    assert suspects.words() == "; 2 records were left out before this (skip.records.max=5)"
+    assert suspects.words() == "; 2 records had been skipped before this (skip.records.max=5)"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -168,7 +168,7 @@ def test_past_the_limit_the_error_tells_what_was_left_out() -> None:
         core.tell(ev.WorkerExited(worker, 3, at=Span((worker - 1) // 2, 1)))
         again(core, worker + 1)
     core.tell(ev.WorkerExited(5, 3, at=Span(9, 1)))
-    assert core.error(attempt).endswith("2 records were left out before this (skip.records.max=2)")
+    assert core.error(attempt).endswith("2 records had been skipped before this (skip.records.max=2)")
 
 
 def test_without_the_setting_a_crash_is_a_failure() -> None:
