@@ -1,7 +1,7 @@
-"""Runs one free task: unpickles what to call, calls it, and pickles the result or the exception.
+"""Runs one free task: unpickles the callable, calls it, and pickles the result or the exception.
 
-Small pickles travel in messages. Larger ones are files: those of tasks, which the client wrote, and
-those of results, which go into the queue's store.
+Small pickles travel in messages. Larger ones are files. The client writes those of tasks, and this
+module writes those of results into the queue's store.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FreeOutcome:
 
 
 def run_free(attempt_id: str, task: FreeTask, hostname: str) -> FreeOutcome:
-    """Run the task. Whatever it raises, even SystemExit, is in the outcome."""
+    """Run the task. The outcome has whatever it raises, even SystemExit."""
     usage = ResourceUsage()
     try:
         call = cloudpickle.loads(_payload(task))
@@ -61,7 +61,7 @@ def run_free(attempt_id: str, task: FreeTask, hostname: str) -> FreeOutcome:
 
 
 class _Unusable(Exception):
-    """The result cannot be given back. The message is for the user."""
+    """The result cannot be returned. The message is for the user."""
 
 
 def _payload(task: FreeTask) -> bytes:

@@ -145,8 +145,8 @@ def read_input(
 ) -> Iterator[InputBatch]:
     """The split's records in batches. If `declared` is the job's own reader, it reads them.
 
-    `fmt` is the format that the JobTracker planned with, and `table` what it has decided about the
-    columns of this input. For `pickle_key` see read_split. Raises InputError, and TaskError if the
+    `fmt` is the format that the JobTracker planned with. `table` is what it has decided about the
+    columns of this input. For `pickle_key`, see read_split. Raises InputError, and TaskError if the
     job's own reader fails.
     """
     if isinstance(declared, RecordReader):
@@ -199,7 +199,7 @@ class _MapRun:
         return counters | {name: count for name, count in more.items() if count}
 
     def snapshot(self) -> Snapshot:
-        """The map's progress now. Within a batch it is the position of the record iterator."""
+        """The map's progress now. Within a batch, it is the position of the record iterator."""
         context, rows = self._context, self._batch_rows
         consumed = min(context.consumed(), rows)
         within = self._batch_bytes * consumed // rows if rows else 0

@@ -67,7 +67,9 @@ class SegmentSource(Protocol):
         """Map attempts whose output cannot be fetched now."""
 
     def fetch_answered(self) -> tuple[str, ...]:
-        """The part of `fetch_failed` whose TaskTracker answers, but lost or damaged the output."""
+        """The part of `fetch_failed` whose TaskTracker answers, but has lost or damaged the
+        output.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ def make_folder(job: Job, context: Context, bad: BadRecords | None = None) -> Fo
     if isinstance(task, SortedReducer):
         if bad is not None:
             raise JobError(
-                f"{type(task).__name__} reads one stream, so no record of it can be left out; "
+                f"{type(task).__name__} reads one stream, so no record of it can be skipped; "
                 f"remove {SKIP_RECORDS_MAX.name}"
             )
         return SortedFolder(task, "reducer", "reduce")

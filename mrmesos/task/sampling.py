@@ -5,8 +5,9 @@ Thread: the submitting client's, as with Hadoop's InputSampler. The client has l
 anyway, and a JobTracker never runs user code. The cut points travel inside the pickled job, so
 every attempt of every map has the same ones.
 
-The input is divided into equal parts, and one stretch of records is read in each, at a place that a
-seed chooses. So the sample is fair for sorted input, and for files with different kinds of records.
+The input is divided into equal parts. In each part, one stretch of records is read at a place that
+a seed chooses. So the sample is fair for sorted input, and for files with different kinds of
+records.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ def find_cut_points(
     *,
     pickle_key: str = "",
 ) -> pa.Array | None:
-    """The value for `job.cut_points`; None if the mapper yields nothing for the samples.
+    """The value for `job.cut_points`. None if the mapper yields nothing for the samples.
 
-    `files` is what the mapper sees as `context.cached`; for `pickle_key` see read_split.
+    The mapper sees `files` as `context.cached`. For `pickle_key`, see read_split.
 
-    Raises JobError if the job names wrong cut points itself, TaskError if the mapper fails, and
+    Raises JobError if the job itself names wrong cut points, TaskError if the mapper fails, and
     InputError.
     """
     partitioner = job.partitioner
@@ -124,7 +125,7 @@ def _stretches(
 ) -> tuple[list[tuple[Source, FileSlice]], int]:
     """Places to read, in the order of the input, and how many bytes to read at each.
 
-    Some formats can be read only in whole units (row groups): then a place is its whole part.
+    Some formats can be read only in whole units (row groups). Then a place is its whole part.
     """
     files = [(source, info) for source, infos in inputs for info in infos if info.size]
     known = [max(info.size, 1) for _, info in files]

@@ -1,4 +1,4 @@
-"""Decides whether folding records early pays: it tries, and tries less often when it does not."""
+"""Decides whether to fold records early: it tries, and tries less often when that does not pay."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _PAUSE_MAX = 64
 class AdaptiveFold:
     """Decides for each chunk whether to fold it. After chunks that did not pay, it skips some.
 
-    Each failure doubles the pause, up to _PAUSE_MAX chunks. `worthwhile` is the largest part of the
-    records that may be left for folding to pay. `taken` and `given` are counted by the owner.
+    Each failure doubles the pause, up to _PAUSE_MAX chunks. Folding pays if at most the part
+    `worthwhile` of the records is left. The owner counts `taken` and `given`.
     """
 
     def __init__(self, worthwhile: float) -> None:

@@ -39,8 +39,8 @@ from mrmesos.task.drivers.user_code import make_task, wrong_use
 
 Batches = Iterator[pa.RecordBatch]
 
-# Folding pays if it leaves at most this part of the records. Numbering keys in Arrow costs 60 ns a
-# record; to sort, write, merge and read a record that is left costs 250 ns.
+# Folding pays if it leaves at most this part of the records. To number keys in Arrow costs 60 ns a
+# record. To sort, write, merge and read a record that is left costs 250 ns.
 _WORTHWHILE = 0.75
 # Grouping in a dict saves the numbering and the column, but calls the combiner for every key.
 _GROUPS_WORTHWHILE = 0.2
@@ -57,7 +57,7 @@ class Combiner(Protocol):
         """Take one batch from the mapper, in any order. Fold it if that pays or is required."""
 
     def wants_groups(self) -> bool:
-        """Whether pairs of Python objects should come by `fold_groups` now."""
+        """Whether pairs of Python objects should come through `fold_groups` now."""
         return False
 
     def fold_groups(self, groups: Groups, rows: int) -> Batches | None:
@@ -66,7 +66,7 @@ class Combiner(Protocol):
         return None
 
     def fold_sorted(self, batches: Batches) -> Batches:
-        """Fold batches that are sorted by key, some of them folded before. Keeps the order."""
+        """Fold batches that are sorted by key. Some may be folded before. Keeps the order."""
 
     def close(self) -> None:
         """End the combiner. Raises TaskError if the user's `close()` fails or yields records."""
@@ -216,7 +216,7 @@ class AggregateCombiner(Combiner):
 class DistinctCombiner(Combiner):
     """For an aggregate of distinct values: drops repeated pairs.
 
-    In sorted batches, each key holds its value too, as `io.grouping` composes them.
+    In sorted batches, each key also holds its value (see `io.grouping`).
     """
 
     def __init__(self) -> None:

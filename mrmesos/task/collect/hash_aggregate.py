@@ -1,4 +1,4 @@
-"""Folds a map's pairs with an aggregate and writes them unsorted. The reduces fold by hash too."""
+"""Folds a map's pairs with an aggregate and writes them unsorted. The reduces also fold by hash."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from mrmesos.task.drivers.record_feed import Groups, Pair
 
 
 def hashed_aggregate(job: Job) -> type[Aggregate] | None:
-    """The job's aggregate if hashing is enough: its keys need no order before the reduce writes.
+    """The job's aggregate if hashing is enough, because its keys need no order before the reduce.
 
-    None for distinct values and for keys grouped by their first fields: these must be sorted.
+    None for distinct values, and for keys that are grouped by their first fields. These must be
+    sorted.
     """
     reducer = job.reducer
     if reducer is None or not issubclass(reducer, Aggregate) or Grouping.of(job) != Grouping():

@@ -1,4 +1,4 @@
-"""The files that every sink leaves behind for the reduces."""
+"""The files that every sink with reduces leaves behind."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Partition = Callable[[pa.RecordBatch], npt.NDArray[np.int32]]
 
 
 def in_place(output: MapOutputFiles, work_dir: Path) -> dict[str, int]:
-    """Give the output's files the names under which they are served.
+    """Rename the output's files, so that they are served.
 
-    Returns the output's counters, of group `task`.
+    Returns the output's counters, of the group `task`.
     """
     output.data_path.replace(work_dir / OUTPUT_FILE)
     output.index_path.replace(work_dir / INDEX_FILE)
@@ -27,6 +27,6 @@ def in_place(output: MapOutputFiles, work_dir: Path) -> dict[str, int]:
 
 
 def remove_output(work_dir: Path) -> None:
-    """Undo `in_place`. It need not have been called."""
+    """Undo `in_place`, if it was called."""
     for name in (OUTPUT_FILE, INDEX_FILE):
         (work_dir / name).unlink(missing_ok=True)

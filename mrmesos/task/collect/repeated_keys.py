@@ -85,6 +85,6 @@ def without(batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
 def put_back(
     batch: pa.RecordBatch, groups: RepeatedKeys, folded: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """A sorted batch, in which folded records replace the groups. It stays sorted."""
+    """A sorted batch in which folded records replace the groups. It stays sorted."""
     made = (with_sort_column(each) for each in folded if each.num_rows)
     yield from merge_runs([iter((without(batch, groups.rows),)), made])

@@ -63,7 +63,7 @@ def folded_runs(
 
 
 def _taken(fold: HashFold) -> pa.RecordBatch | None:
-    """Empty the fold into one batch. Its parts are not kept, as memory would hold both."""
+    """Empty the fold into one batch. The fold's parts are not kept, or memory would hold both."""
     folded = fold.take()
     return concat(unify_batches([each.batch for each in folded])) if folded else None
 

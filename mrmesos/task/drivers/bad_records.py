@@ -1,9 +1,10 @@
 """Skips records at which user code fails, up to `skip.records.max` a task, and keeps them aside.
 
-This is Hadoop's SkipBadRecords, with two differences. A record whose call raises is skipped at
-once, within the attempt. A record that ends the worker (a crash, too much memory, an endless loop)
-stands in a note in a shared page, so no search over several attempts is needed: the TaskTracker
-starts the attempt again without it (`tasktracker.core.bad_record_bisection`).
+This is Hadoop's SkipBadRecords, with two differences. A record at which user code raises an
+exception is skipped at once, within the attempt. Some records end the worker (by a crash, too much
+memory or an endless loop). The worker notes each record in a shared page before its call, so no
+search over several attempts is needed: the TaskTracker starts the attempt again without the noted
+record (`tasktracker.core.bad_record_bisection`).
 
 A record is identified by its number in its split. In a reduce, a record is a key with all its
 values, and the number is that of the key. Reading is deterministic, so the numbers are stable.
@@ -55,12 +56,14 @@ class BadRecords:
         self._writer: Writer | None = None
 
     def spans(self, first: int, count: int) -> Iterator[tuple[int, int]]:
-        """Cut these records where `redo` says. Yields each piece's first and end, from `first`."""
+        """Cut these records at the places in `redo`. Yields each piece's first and end, from
+        `first`.
+        """
         bounds = [0, *(cut - first for cut in self._cuts if first < cut < first + count), count]
         return pairwise(bounds)
 
     def is_users(self, exc: BaseException) -> bool:
-        """Whether the record is to blame for `exc`, and not the output that user code writes to.
+        """Whether `exc` is the record's fault. It is not if the user's output cannot be written.
 
         User code also meets a full or broken disk, for example when it prints.
         """
@@ -68,8 +71,8 @@ class BadRecords:
             return False
         return not (isinstance(exc, OSError) and exc.errno in _NOT_USERS)
 
-    def leave_out(self, error: AttemptError, *, key: Any, value: Any) -> None:
-        """Skip one more record. Raises TaskError if that is one too many, and OutputError."""
+    def skip_record(self, error: AttemptError, *, key: Any, value: Any) -> None:
+        """Skip one more record. Raises TaskError if it exceeds the limit, and OutputError."""
         self.note.clear()
         self.count += 1
         if self._first is None:
@@ -83,13 +86,11 @@ class BadRecords:
             pa.RecordBatch.from_arrays([pa.nulls(1), pa.array([line])], names=["key", "value"])
         )
 
-    def leave_out_known(
-        self, number: int, where: str, record: str, *, key: Any, value: Any
-    ) -> None:
+    def skip_known(self, number: int, where: str, record: str, *, key: Any, value: Any) -> None:
         """Skip a record at which an earlier start of this attempt died. Raises as above."""
         message = self.skip[number]
         error = AttemptError(kind=ErrorKind.CRASH, message=message, where=where, record=record)
-        self.leave_out(error, key=key, value=value)
+        self.skip_record(error, key=key, value=value)
 
     def close(self, name: str) -> dict[str, int]:
         """Finish the file. Returns the counter `name` if it is not 0. Raises OutputError."""
@@ -107,7 +108,10 @@ class BadRecords:
 def bad_records(
     conf: Conf, redo: Redo | None, work_dir: Path, outputs: NamedOutputs
 ) -> BadRecords | None:
-    """None if no record may be skipped: then skipping costs nothing. Raises ConfError, OSError."""
+    """The bad records, or None if no record may be skipped. None costs nothing.
+
+    Raises ConfError, OSError.
+    """
     limit = conf.get_as(SKIP_RECORDS_MAX)
     return BadRecords(limit, redo or Redo(), work_dir, outputs) if limit else None
 
@@ -127,7 +131,7 @@ def copied(counters: Counters) -> Counters:
 
 
 def put_back(counters: Counters, before: Counters) -> None:
-    """Reset the counters in place to `before`, as a failed batch is tried again in pieces."""
+    """Reset the counters in place to `before`, because a failed batch is tried again in pieces."""
     counters.clear()
     counters.update(before)
 

@@ -1,7 +1,7 @@
 """Mappers of earlier steps of a chain that run in the maps of the step that reads them.
 
-Comes in: batches of the earlier step's input. Goes out: batches as the later step would read them
-from a file between the two: encoded and decoded in the same way, but not written.
+Comes in: batches of the earlier step's input. Goes out: batches for the later step. They are
+encoded and decoded as if they went through a file between the two steps, but nothing is written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class FusedMap:
         return isinstance(self._mapper, Mapper)
 
     def over(self, batches: Iterable[InputBatch], *, records: bool) -> Iterator[InputBatch]:
-        """What the mapper yields for all batches, for a mapper of `records` or of batches."""
+        """What the mapper yields for all batches. `records` says whether a per-record mapper reads
+        it.
+        """
         uri, unread = "", 0
         for given in batches:
             uri = given.uri

@@ -1,6 +1,5 @@
-"""Input columns as Python objects for a Mapper. What Python cannot hold is an error of the file.
-
-In: an InputBatch. Out: lists of objects, or an InputError with file, place and column.
+"""Input columns as Python objects for a Mapper. A value that Python cannot hold is a file's
+error.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def decoded(given: InputBatch, name: str) -> list[Any]:
         row = _first_bad(column)
         culprit = _field(column.slice(row, 1), name if not (given.table and name == VALUE) else "")
         raise InputError(
-            f"{given.uri} {given.unit} {given.places[row]}: the column {culprit!r}: {exc}; leave "
+            f"{given.uri} {given.unit} {given.places[row]}: the column {culprit!r}: {exc}; skip "
             "it out with columns=, rewrite the file, or use a BatchMapper, which gets it as it is"
         ) from exc
 

@@ -35,7 +35,7 @@ class MapDriver(Protocol):
         """Map one batch of records into the sink. Raises TaskError."""
 
     def close(self) -> None:
-        """Close the mapper; pairs that it yields then also go into the sink. Raises TaskError."""
+        """Close the mapper. Pairs that it yields then also go into the sink. Raises TaskError."""
 
 
 def make_driver(mapper: Mapper | BatchMapper, context: RecordContext, sink: MapSink) -> MapDriver:
@@ -65,7 +65,9 @@ class RecordDriver:
         self._drain(flatten(function, map(function, keys, values)))
 
     def _feed(self, given: InputBatch) -> tuple[Iterator[Any], list[Any]]:
-        """Begin a batch. Returns an iterator over its keys, which tells the record, and values."""
+        """Begin a batch. Returns an iterator over its keys, which tells the record, and the
+        values.
+        """
         self._given = given
         offsets = decode_column(given.places)
         plain = given.keys is None and given.positions is None
@@ -139,7 +141,7 @@ def _closing(mapper: Mapper) -> Iterator[Any]:
 
 
 class BatchDriver:
-    """Drives a BatchMapper. It sees each batch as it was read."""
+    """Drives a BatchMapper. The mapper sees each batch as it was read."""
 
     def __init__(self, mapper: BatchMapper, context: RecordContext, sink: MapSink) -> None:
         self._mapper = mapper

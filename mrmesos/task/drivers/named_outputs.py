@@ -54,7 +54,7 @@ class NamedOutputs:
 
     @property
     def faulty(self) -> bool:
-        """Whether a write to any of them has failed."""
+        """Whether a write to one of the outputs has failed."""
         return any(output.fault is not None for output in self._open.values())
 
     def create(self, name: str, fmt: OutputFormat | RecordWriter, suffix: str = "") -> Writer:
@@ -83,8 +83,8 @@ class NamedOutputs:
     def abort(self) -> None:
         """Close without finishing.
 
-        If a write failed, raises its error: that error went through user code, which is not to
-        blame for it.
+        If a write failed, this raises the error of the write. The error went through user code,
+        which is not to blame for it.
         """
         for output in self._open.values():
             output.abort()

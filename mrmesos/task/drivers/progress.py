@@ -33,7 +33,7 @@ class Snapshot:
     fetch_failed: tuple[str, ...] = ()
     fetch_answered: tuple[str, ...] = ()
     fetched: bool = False
-    """Whether a reduce has all its segments."""
+    """Whether a reduce has fetched all its segments."""
 
 
 class Watch:
@@ -75,7 +75,7 @@ def _cpu_milliseconds() -> int:
 
 
 def _reset_peak_memory() -> None:
-    """Reset VmHWM to the current RSS (proc(5), clear_refs), as a worker runs many attempts."""
+    """Reset VmHWM to the current RSS (proc(5), clear_refs), because a worker runs many attempts."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -2,7 +2,7 @@
 
 `itertools` chains a mapper's generators, and we read them in chunks of many pairs. So between two
 records the interpreter runs only the user's code. The position of the iterator over the offsets
-tells which record is being mapped; that costs nothing either.
+tells which record is being mapped, so this costs nothing either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mrmesos.api.context import Context, TaskFacts
 Pair = tuple[Any, Any]
 
 MAX_PAIRS = 1 << 13
-"""Most pairs that exist as Python objects at once: so many stay in the processor's caches."""
+"""Most pairs that exist as Python objects at once. This many stay in the processor's caches."""
 
 TARGET_BYTES = 4 << 20
 """Target size of a chunk of pairs when records are large."""
@@ -136,10 +136,10 @@ Groups = dict[Any, list[Any]]
 
 
 def drain_grouped(items: Iterator[Any], count: int, groups: Groups) -> tuple[int, Pair | None]:
-    """Put the next `count` pairs into `groups`, a defaultdict. Returns how many pairs that were.
+    """Put the next `count` pairs into `groups`, a defaultdict. Returns how many pairs it put there.
 
-    Like `drain`, for pairs that a combiner folds next: if keys repeat, most key strings are
-    released at once and never become a column. A pair whose key cannot be hashed is returned; it
+    It is like `drain`, for pairs that a combiner folds next. If keys repeat, most key strings are
+    released at once and never become a column. A pair whose key cannot be hashed is returned. It
     comes after the counted pairs.
     """
     done = 0
@@ -161,7 +161,7 @@ _SIMPLE = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 def told_apart_by_value(groups: Groups) -> bool:
-    """Whether Python and the sort agree on which of these keys are equal: true for plain data."""
+    """Whether Python and the sort agree on which of these keys are equal. True for plain data."""
     kinds = set(map(type, groups))
     if kinds <= _SIMPLE:
         return True
@@ -169,7 +169,7 @@ def told_apart_by_value(groups: Groups) -> bool:
 
 
 class ChunkSize:
-    """How many pairs to drain at once: as many as the caches hold, fewer if pairs are large."""
+    """How many pairs to drain at once: as many as the caches hold, or fewer if pairs are large."""
 
     __slots__ = ("pairs",)
 

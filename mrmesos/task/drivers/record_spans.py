@@ -1,6 +1,6 @@
 """Numbers of records: those to skip, and those that user code works on now.
 
-This module does not import pyarrow, because the TaskTracker's own process reads notes too.
+This module does not import pyarrow, because the TaskTracker's own process also reads notes.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ class Note:
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
-        path.write_bytes(bytes(_NOTE.size))  # real bytes, so that a full disk is noticed here
+        path.write_bytes(bytes(_NOTE.size))  # real bytes, so that a full disk shows here
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), _NOTE.size)
         self.words = memoryview(self._page).cast("q")
-        """The first record, and how many. No user code runs between the writes of the two words."""
+        """The first record, and the count. No user code runs between the writes of the two
+        words.
+        """
 
     def begin(self, first: int, count: int = 1) -> None:
         """Note these records: user code gets them next."""

@@ -27,15 +27,15 @@ from mrmesos.task.drivers.user_code import TaskError, describe, shorten, wrong_u
 WHOLE_GROUPS_BYTES = 64 << 20
 """Most bytes of a batch for a BatchReducer. So one key's records may not be larger either."""
 _BATCH_BYTES = 32 << 20
-"""Batches that a vectorised class yields are cut to this size, for the kernels that follow."""
+"""Batches from a vectorised class are cut to this size for the kernels that follow."""
 
 
 class Guard:
     """Passes batches on, and remembers an error of reading them.
 
-    User code pulls a reducer's values, so reads of disks and the network happen inside of it. An
-    error of such a read passes through user code, which may even swallow it. The user is not to
-    blame for it.
+    User code pulls a reducer's values, so disks and the network are read inside user code. An error
+    of such a read passes through user code, which may even swallow it. The user is not to blame for
+    it.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -50,7 +50,7 @@ class Guard:
             raise
 
     def check(self) -> None:
-        """If a read failed below the user's code, raise its error."""
+        """Raise the error of a read that failed below the user's code."""
         if self.fault is not None:
             raise self.fault
 
@@ -150,7 +150,7 @@ class GroupReducer:
     def error(self, exc: BaseException) -> TaskError:
         """The error to report for what the reducer raised or yielded.
 
-        If reading the values failed, raises the error of that.
+        If the values could not be read, this raises the error of the read.
         """
         self._guard.check()
         if isinstance(exc, NotAPair):
@@ -198,7 +198,7 @@ class BatchGroupReducer:
 
 
 class IdentityFolder:
-    """For Reducer and its like themselves: sorted records go to the output unchanged."""
+    """For the class Reducer and its like themselves: sorted records go to the output unchanged."""
 
     def __init__(self, reducer: Reducer | BatchReducer | SortedReducer) -> None:
         self.name = type(reducer).__name__
@@ -220,7 +220,7 @@ class IdentityFolder:
 
 
 class SortedFolder:
-    """Drives one SortedReducer, as reducer or as combiner. Each call of it gets one sorted run."""
+    """Drives one SortedReducer, as reducer or as combiner. Each call gets one sorted run."""
 
     def __init__(self, reducer: SortedReducer, role: str, kind: str) -> None:
         self._reducer = reducer
@@ -283,9 +283,10 @@ def user_batches(
     where: str,
     kind: str,
 ) -> Iterator[pa.RecordBatch]:
-    """Call a method of a vectorised class and check the batches it yields. Raises TaskError.
+    """Call a method of a vectorised class and check the batches that it yields. Raises TaskError.
 
-    Without pickled columns in its input, a column that it marks as pickled is from a foreign file.
+    If its input has no pickled columns, a column that it marks as pickled comes from a foreign
+    file.
     """
     batches: Iterator[Any] | None = None
     while True:

@@ -25,7 +25,7 @@ class MapSink(Protocol):
         """
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        """Learn that `rows` pairs were put into `groups()`. Returns the growth of memory in bytes.
+        """Tell the sink that `rows` pairs were put into `groups()`. Returns its growth in bytes.
 
         `odd` is a pair that could not be put there. Raises RecordTypeError.
         """

@@ -65,9 +65,9 @@ def one_by_one(
 ) -> Iterator[tuple[list[Any], list[Any]]]:
     """Call `function` for each record. Yields keys and values of pairs, many at once.
 
-    A record has a number, a key, a value, and what to keep of the value if the record is bad. A
-    record with MAX_PAIRS pairs or more is the exception: its first pairs are yielded before its
-    call has ended. If such a record fails later, the attempt fails, and starts again without it.
+    A record has a number, a key, a value, and a form of the value to keep if the record is bad. A
+    record with MAX_PAIRS pairs or more is an exception: its first pairs are yielded before its call
+    has ended. If such a record fails later, the attempt fails, and starts again without it.
     """
     skip, note = bad.skip, bad.note.words
     keys: list[Any] = []
@@ -75,7 +75,7 @@ def one_by_one(
     for number, key, value, kept in records:
         if number in skip:
             record = shorten(key if kept is None else kept)
-            bad.leave_out_known(number, caller.where(), record, key=key, value=kept)
+            bad.skip_known(number, caller.where(), record, key=key, value=kept)
             continue
         note[0], note[1] = number, 1
         try:
@@ -85,7 +85,7 @@ def one_by_one(
             items = iter(result)
             some, more = drain(items, MAX_PAIRS)
         except BaseException as exc:  # noqa: BLE001 -- all that user code raises
-            bad.leave_out(_blamed(caller, bad, exc).error, key=key, value=kept)
+            bad.skip_record(_blamed(caller, bad, exc).error, key=key, value=kept)
             continue
         keys += some
         values += more
@@ -109,7 +109,7 @@ def one_by_one(
 
 
 def _blamed(caller: Caller, bad: BadRecords, exc: BaseException) -> TaskError:
-    """The error of the current record. If another thing is to blame, raises that error instead."""
+    """The error of the current record. If something else is to blame, raises the error of that."""
     try:
         error = caller.error(exc)
         if not bad.is_users(exc):
@@ -139,7 +139,7 @@ def by_halves(
         number, alone = first + start, end - start == 1
         if alone and number in bad.skip:
             where, text, key, value = record(start)
-            bad.leave_out_known(number, where, text, key=key, value=value)
+            bad.skip_known(number, where, text, key=key, value=value)
             continue
         counted = copied(context.counters)
         bad.note.begin(number, end - start)
@@ -152,7 +152,7 @@ def by_halves(
             if alone:
                 where, text, key, value = record(start)
                 error = msgspec.structs.replace(exc.error, where=where, record=text)
-                bad.leave_out(error, key=key, value=value)
+                bad.skip_record(error, key=key, value=value)
             else:
                 put_back(context.counters, counted)
                 middle = (start + end) // 2
@@ -168,7 +168,7 @@ def by_halves(
 def make_skipping_driver(
     mapper: Mapper | BatchMapper, context: RecordContext, sink: MapSink, bad: BadRecords | None
 ) -> MapDriver:
-    """The driver for this kind of mapper; a plain one if `bad` is None."""
+    """The driver for this kind of mapper. A plain one if `bad` is None."""
     if bad is None:
         return make_driver(mapper, context, sink)
     if isinstance(mapper, Mapper):

@@ -65,7 +65,7 @@ class TaskError(Exception):
 
 
 def shorten(value: object) -> str:
-    """A repr of at most MAX_RECORD_CHARS characters. It is cheap even for a line of a gigabyte."""
+    """A repr of at most MAX_RECORD_CHARS characters. It is fast even for a line of a gigabyte."""
     if isinstance(value, bytes | bytearray):  # reprlib would first render all of it
         value = value[:MAX_RECORD_CHARS]
     try:
@@ -97,8 +97,8 @@ def user_frames(exc: BaseException) -> TracebackType | None:
 def trimmed_traceback(exc: BaseException) -> str:
     """The traceback as Python prints it, at most MAX_DETAIL_CHARS long.
 
-    Our frames that stand before the first frame of others are left out, also in causes and in the
-    members of groups.
+    It leaves out our frames before the first frame of other code, in causes and in members of
+    groups, too.
     """
     try:
         shown = traceback.TracebackException(type(exc), exc, exc.__traceback__, compact=True)
@@ -113,7 +113,7 @@ def trimmed_traceback(exc: BaseException) -> str:
 
 
 def _trim(shown: traceback.TracebackException) -> None:
-    """Drop our first frames from a traceback and from all that it names."""
+    """Drop our first frames from a traceback and from all tracebacks that it contains."""
     left, seen = [shown], set[int]()
     while left:
         one = left.pop()
@@ -143,7 +143,8 @@ def describe(
 ) -> AttemptError:
     """Turn an exception of user code into the attempt's error. `kind` is "map" or "reduce".
 
-    `usage` says how the called method must look. It helps when the user's has another signature.
+    `usage` says how the called method must look. It helps if the user's method has another
+    signature.
     """
     if isinstance(exc, MemoryError):
         return memory_error(f"{kind}.memory.mb", where, trimmed_traceback(exc))
@@ -161,7 +162,7 @@ def describe(
 
 
 def wrong_use(message: str, *, where: str = "", record: str = "") -> TaskError:
-    """The error of user code that breaks a rule of the API but raises nothing itself."""
+    """The error of user code that breaks a rule of the API but raises no exception itself."""
     return TaskError(
         AttemptError(kind=ErrorKind.USER_CODE, message=message, where=where, record=record)
     )
@@ -169,7 +170,7 @@ def wrong_use(message: str, *, where: str = "", record: str = "") -> TaskError:
 
 @contextmanager
 def blamed_on_user(where: str, kind: str) -> Iterator[None]:
-    """Report everything raised inside as the user's error, even SystemExit."""
+    """Report every exception inside as the user's error, even SystemExit."""
     try:
         yield
     except TaskError:
@@ -179,7 +180,7 @@ def blamed_on_user(where: str, kind: str) -> Iterator[None]:
 
 
 def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> Job:
-    """Load the job from its pickle at `path`. The rest is as of `load_code`."""
+    """Load the job from its pickle at `path`. For the rest, see `load_code`."""
     return as_job(load_code(path, hostname, python=python, sha256=sha256))
 
 
@@ -198,8 +199,8 @@ def as_job(code: object) -> Job:
 def load_code(path: Path, hostname: str, *, python: str = "", sha256: str = "") -> object:
     """Load what is pickled at `path`. `python` is the version that wrote it, if known.
 
-    If `sha256` is given, the file is checked; a damaged file is removed, so that the next attempt
-    fetches it again. Raises TaskError if the job does not load; the message says what to do.
+    With `sha256`, the file is checked. A damaged file is removed, so that the next attempt fetches
+    it again. Raises TaskError if the job does not load. The message says what to do.
     """
     if python and python != running_python():
         raise wrong_use(
@@ -253,7 +254,7 @@ def _script_failed(failed: ScriptFailed, hostname: str) -> TaskError:
         AttemptError(
             kind=ErrorKind.USER_CODE,
             message=f"{failed.file} cannot be imported on {hostname}: {one_line(problem)}; workers "
-            "import the script: keep what only the client can do under `if __name__ == "
+            "import the script: put what only the client can do under `if __name__ == "
             '"__main__":`, or send files with --files',
             detail=trimmed_traceback(problem.with_traceback(frame)),
         )

@@ -1,7 +1,7 @@
 """Archives that travel with jobs: measures and unpacks zip and tar files, compressed or not.
 
-A file's bytes decide what it is, not its name (a wheel is a zip file). The rules for the contents
-are in `mrmesos.access.unpacking`.
+A file's bytes decide what it is, not its name: a wheel is a zip file, for example. The rules for
+the contents are in `mrmesos.access.unpacking`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Download = Callable[[JobFile, Path], Awaitable[None]]
 
 
 class CacheFull(Exception):
-    """Files in use leave no room for another one. The message names the setting."""
+    """Files in use leave no space for another one. The message names the setting."""
 
 
 def is_unpacked(file: JobFile) -> bool:
@@ -79,7 +79,7 @@ class FileCache:
         return self._root / (f"{sha256}.unpacked" if unpacked else sha256)
 
     async def _bring(self, file: JobFile, path: Path, *, unpacked: bool) -> int:
-        """Fetch the file, and unpack it if it is an archive. Returns the bytes it takes on disk."""
+        """Fetch the file, and unpack an archive. Returns the bytes that it takes on the disk."""
         part = Path(f"{path}.part")
         taken = 0
         try:
@@ -118,7 +118,7 @@ class FileCache:
                 await asyncio.to_thread(delete, gone)
         if self.used_bytes + wanted > self._max_bytes:
             raise CacheFull(
-                f"no room for the {wanted:,} bytes of {name}: files of jobs take "
+                f"no space for the {wanted:,} bytes of {name}: files of jobs take "
                 f"{self.used_bytes:,} of {self._max_bytes:,} ({TASKTRACKER_CACHE_MB.name})"
             )
         self.used_bytes += wanted

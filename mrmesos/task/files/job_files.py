@@ -17,8 +17,9 @@ _FILES, _PYTHON = "files", "python"
 
 
 def named_files(given: Iterable[str]) -> list[str]:
-    """The files of options such as `--files`. Commas separate them, as in Hadoop, unless a file of
-    that name exists here.
+    """The files of options such as `--files`. Commas separate them, as in Hadoop.
+
+    A text that is the name of an existing file is one file, even with commas.
     """
     return [
         text for texts in given for text in ([texts] if Path(texts).exists() else texts.split(","))
@@ -52,7 +53,9 @@ def import_from(job_dir: Path, files: Iterable[JobFile]) -> None:
 
 
 def forget_imports(job_dir: Path) -> None:
-    """Undo `import_from`, for a process that gets another job. Its modules are imported again."""
+    """Undo `import_from`, for a process that gets another job. The next job imports its own
+    modules.
+    """
     place = str(job_dir / _PYTHON)
     sys.path[:] = [path for path in sys.path if not f"{path}/".startswith(f"{place}/")]
     for name, module in list(sys.modules.items()):

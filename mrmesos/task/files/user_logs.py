@@ -22,7 +22,9 @@ JOBS_MAX = 100
 
 
 class UserLogs:
-    """The logs under one root. Those of ended jobs have at most `max_bytes`, the newest first."""
+    """The logs under one root. Those of ended jobs have at most `max_bytes`. The newest are
+    kept.
+    """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
         self.root, self._max_bytes = root, max_bytes
@@ -32,7 +34,7 @@ class UserLogs:
         return self.root / parse_attempt(attempt_id).job_id / attempt_id
 
     def drop_empty(self, attempt_id: str) -> None:
-        """Delete the files of an ended attempt that are empty, and the directory if all are."""
+        """Delete the empty files of an ended attempt, and the directory if all are empty."""
         directory = self.directory(attempt_id)
         with contextlib.suppress(OSError):  # user code may have put anything there
             for path in list(directory.iterdir()):
@@ -97,7 +99,7 @@ def _newest_first(root: Path) -> list[Path]:
 
 
 def _size(job: Path) -> int:
-    """The bytes of a job's files; each counts as at least a block of the disk."""
+    """The bytes of a job's files. Each file counts as at least one block of the disk."""
     total = 0
     for where, _, names in os.walk(job):
         for name in names:

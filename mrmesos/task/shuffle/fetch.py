@@ -94,7 +94,7 @@ class Fetcher:
         self._requests = 0
 
     def announce(self, outputs: Sequence[MapOutput]) -> None:
-        """Learn the places of map outputs. The latest announcement of a map counts."""
+        """Take note of the places of map outputs. The latest announcement of a map counts."""
         with self._state:
             self._schedule.announce(outputs)
             self._state.notify_all()
@@ -143,7 +143,7 @@ class Fetcher:
         return self._requests
 
     def fetch_failed(self) -> tuple[str, ...]:
-        """See SegmentSource. An output that arrives after all leaves the list."""
+        """See SegmentSource. An output that arrives later leaves the list."""
         with self._state:
             return self._schedule.failing()
 
@@ -243,6 +243,6 @@ class Fetcher:
 
 
 def _tell(failures: int, what: str) -> None:
-    """Log failures 1, 2, 4, 8 … in a row only, as a broken network may last for hours."""
+    """Log only failures 1, 2, 4, 8 … in a row, because a broken network may last for hours."""
     if failures and failures & (failures - 1) == 0:
         logger.warning("%s; failed %d times in a row, trying again", what, failures)

@@ -62,7 +62,9 @@ class Receiver:
     """Keeps up to `budget` bytes in memory. Several threads may use it at once."""
 
     def __init__(self, budget: int, silence: float, closed: threading.Event) -> None:
-        """`silence` is the longest allowed silence of a tracker, in seconds. `closed` ends all."""
+        """`silence` is the longest allowed silence of a tracker, in seconds. `closed` ends all
+        waits.
+        """
         self._budget = budget
         self._silence = silence
         self._closed = closed
@@ -145,7 +147,7 @@ class Receiver:
 def _append(path: Path, chunks: Iterator[bytes]) -> int:
     """Append the segment to a thread's file. Returns its offset there.
 
-    If the segment does not arrive whole, the file is cut back, as it may be tried many times.
+    If the segment does not arrive whole, the file is cut back, because it may be tried many times.
     Raises OSError that names the file.
     """
     with path.open("ab", buffering=0) as file:

@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from mrmesos.wire.task import MapOutput
 
 MAPS_PER_REQUEST = 1_000
-"""Few enough that a broken connection repeats little, and threads can share a tracker's maps."""
+"""Few enough that a broken connection repeats little, and that threads can share a tracker's
+maps.
+"""
 
 _DOUBLINGS_MAX = 30
 """2.0 ** 1024 raises OverflowError, and a broken network can cause any number of failures."""
@@ -27,10 +29,10 @@ _DOUBLINGS_MAX = 30
 
 @dataclass(frozen=True, slots=True)
 class FetchBackoff:
-    """Pauses in seconds. `first`: after the first failure.
+    """Pauses in seconds. `first` is the pause after the first failure.
 
-    `host`: the longest after an unreachable host or a broken answer. `output`: the longest after a
-    damaged or missing output, which only a new run of its map can repair.
+    `host` is the longest pause after an unreachable host or a broken answer. `output` is the
+    longest pause after a damaged or missing output, which only a new run of its map can repair.
     """
 
     first: float = 0.1
@@ -40,7 +42,7 @@ class FetchBackoff:
 
 @dataclass(slots=True)
 class _Failures:
-    """Failures in a row of a host or of an output. `due`: the time of the next try."""
+    """Failures in a row of a host or of an output. `due` is the time of the next try."""
 
     count: int = 0
     due: float = 0.0
@@ -58,7 +60,7 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Host:
-    """A TaskTracker. `busy`: a request is under way; there are never two at once."""
+    """A TaskTracker. `busy` says that a request is under way. There are never two at once."""
 
     busy: bool = False
     brought: bool = False
@@ -96,7 +98,9 @@ class ShuffleSchedule:
         return len(self._here) == self._num_maps
 
     def announce(self, outputs: Iterable[MapOutput]) -> None:
-        """Learn the places of outputs; the latest announcement of a map counts. See MapOutput."""
+        """Take note of the places of outputs. The latest announcement of a map counts. See
+        MapOutput.
+        """
         for output in outputs:
             index = output.map_index
             if not 0 <= index < self._num_maps or index in self._here:
@@ -130,7 +134,9 @@ class ShuffleSchedule:
         self._host(url).busy = False
 
     def wait_seconds(self, now: float) -> float | None:
-        """Seconds until something may be due; None if that needs an announcement or a release."""
+        """Seconds until something may be due. None if only an announcement or a release can
+        help.
+        """
         no_more_suspects = self._busy_suspects() >= self._suspects_max
         times = [
             max(wanted.failed.due, host.failed.due)
@@ -149,7 +155,9 @@ class ShuffleSchedule:
         return [each.output for each in sorted(known, key=lambda each: each.failed.count)]
 
     def came(self, output: MapOutput) -> bool:
-        """Learn that a segment has arrived, so its host works. Returns whether it is wanted."""
+        """Note that a segment has arrived, so its host works. Returns whether the segment is
+        wanted.
+        """
         host = self._host(output.url)
         host.failed, host.brought = _Failures(), True
         if self._entry(output) is None:
@@ -161,10 +169,11 @@ class ShuffleSchedule:
     def output_failed(
         self, output: MapOutput, now: float, *, answered: bool, at_once: bool = False
     ) -> int:
-        """Learn that the fetch of one output failed. Returns its failures in a row.
+        """Note that the fetch of one output failed. Returns its failures in a row.
 
-        `answered`: the tracker answered that the output is missing, or sent it damaged; otherwise
-        the answer broke off at it. `at_once`: it counts as failing without further tries.
+        With `answered`, the tracker answered that the output is missing, or sent it damaged.
+        Otherwise the answer broke off at this output. With `at_once`, it counts as failing without
+        further tries.
         """
         wanted = self._entry(output)
         if wanted is None:
@@ -173,7 +182,7 @@ class ShuffleSchedule:
         return self._failed(wanted.failed, self._backoff.output, now, at_once)
 
     def host_failed(self, url: str, now: float, *, at_once: bool = False) -> int:
-        """Learn that a request broke off. Returns the host's failures in a row.
+        """Note that a request broke off. Returns the host's failures in a row.
 
         `at_once` is as above, but counts only if the request brought nothing at all.
         """

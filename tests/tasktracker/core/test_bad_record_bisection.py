@@ -168,7 +168,9 @@ def test_past_the_limit_the_error_tells_what_was_left_out() -> None:
         core.tell(ev.WorkerExited(worker, 3, at=Span((worker - 1) // 2, 1)))
         again(core, worker + 1)
     core.tell(ev.WorkerExited(5, 3, at=Span(9, 1)))
-    assert core.error(attempt).endswith("2 records had been skipped before this (skip.records.max=2)")
+    assert core.error(attempt).endswith(
+        "2 records had been skipped before this (skip.records.max=2)"
+    )
 
 
 def test_without_the_setting_a_crash_is_a_failure() -> None:
