@@ -128,7 +128,7 @@ def test_a_kill_at_commit_time_shows_no_partial_output(target: str, after: int, 
     assert len(seen) == after
     assert all(WANTED[name] == data for name, data in seen.items())  # each whole
     assert "_SUCCESS" not in objects(target)
-    with pytest.raises(InputError, match="commit has not ended"):
+    with pytest.raises(InputError, match="commit is not complete"):
         expand_inputs([target])
     if end == "repeated":
         out.commit_job(WINNERS)

@@ -69,7 +69,7 @@ def _remember_all(texts: Iterable[tuple[str, str]]) -> None:
 
 
 def remember_source(file_name: str, text: str) -> str:
-    """Let tracebacks show lines of a file that may not exist on this host. Returns its name."""
+    """Make tracebacks show lines of a file that may not exist on this host. Returns its name."""
     lines = text.splitlines(keepends=True)
     if lines and linecache.getlines(file_name) != lines:
         # An entry without a modification time makes `linecache` never check the disk.

@@ -69,7 +69,7 @@ def names_of(obj: object) -> Iterator[tuple[str, Any]]:
 
 
 def reduced(obj: object) -> tuple[Any, ...] | None:
-    """How to pickle functions with a cache and generic functions of `__main__`, by value.
+    """How to pickle functions with a cache and generic functions of `__main__` by value.
 
     The standard library pickles them by name, and other processes do not have that name. Returns
     None for all other objects.

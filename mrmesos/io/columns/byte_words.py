@@ -42,7 +42,7 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) 
     left = None if whole else np.clip(lengths - _WORD * index, 0, _WORD)
     if left is not None and index:
         here = np.where(left > 0, here, 0)
-    behind = np.flatnonzero(here > most)  # fewer than eight bytes follow these starts
+    behind = np.flatnonzero(here > most)  # fewer than eight bytes are left after these starts
     if len(behind):
         over = np.minimum(here[behind] - most, _WORD)
         here = np.minimum(here, most)

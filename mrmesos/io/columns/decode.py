@@ -88,7 +88,7 @@ def _as_datetimes(array: pa.Array) -> list[Any]:
 
 
 def _out_of_range(array: pa.Array) -> str:
-    """The first time that Python cannot hold, and what it can."""
+    """The first time that Python cannot hold, and the range that it can hold."""
     kind = array.type
     unit = "days" if pa.types.is_date32(kind) else getattr(kind, "unit", "ms")
     number = None
@@ -100,9 +100,7 @@ def _out_of_range(array: pa.Array) -> str:
             number = one.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64())[0]
             break
     most = "999,999,999 days" if pa.types.is_duration(kind) else "the years 1 to 9999"
-    return (
-        f"{number} {unit} as {kind} is outside of {most}, which are all that Python's datetime has"
-    )
+    return f"{number} {unit} as {kind} is outside {most}, the range of Python's datetime"
 
 
 def microseconds(array: pa.Array) -> pa.Array:
@@ -160,7 +158,7 @@ def _decode_map(array: pa.Array) -> list[Any]:
 def _dict_or_pairs(pairs: list[tuple[Any, Any]]) -> Any:
     try:
         row = dict(pairs)
-    except TypeError:  # a list or dict is no key of a Python dict
+    except TypeError:  # a list or a dict cannot be a key of a Python dict
         return pairs
     return row if len(row) == len(pairs) else pairs
 

@@ -205,7 +205,7 @@ def _kinds(objects: list[Any]) -> set[type]:
 
 
 def _column(objects: list[Any], *, is_key: bool) -> pa.Array:
-    """As `_encode`, but raises NoColumn also for what is nested deeper than Arrow writes it."""
+    """As `_encode`, but raises NoColumn also for objects nested deeper than Arrow can write."""
     try:
         array = _encode(objects, is_key=is_key)
     except RecursionError:
@@ -255,8 +255,9 @@ def _encode(objects: list[Any], *, is_key: bool) -> pa.Array:
 
 
 def _is_numpy(kind: type) -> bool:
-    """Whether it is one of numpy's plain types. A timedelta64 is an integer there, but no number:
-    `.item()` loses its unit, or returns None.
+    """Whether it is one of numpy's plain types. timedelta64 is none of them.
+
+    It is an integer in numpy, but `.item()` loses its unit or returns None.
     """
     return issubclass(kind, _NUMPY) and not issubclass(kind, np.timedelta64)
 
@@ -297,7 +298,7 @@ def _encode_dicts(present: list[Any], mask: np.ndarray | None) -> pa.Array:
 
 
 def _struct(arrays: list[pa.Array], names: list[str], mask: np.ndarray | None) -> pa.Array:
-    """A struct array from the fields of its non-null rows; rows in the mask are null."""
+    """A struct array from the fields of its non-null rows. Rows in the mask are null."""
     if mask is None:
         return pa.StructArray.from_arrays(arrays, names=names)
     rows = pa.array(np.cumsum(~mask) - 1, mask=mask)  # the fields of a null row are null too
@@ -335,7 +336,9 @@ def _pickle_value(value: Any) -> bytes:
 
 
 def _pickled_keys(keys: list[Any]) -> tuple[pa.Field, pa.Array]:
-    """Keys that no column holds: in the order of their codes, or all of one class by pickles."""
+    """Keys that no column holds. They sort by their codes, or, if all are of one class, by
+    pickles.
+    """
     keys = list(map(_shallow_key, keys))
     kinds = {type(key): key for key in reversed(keys) if key is not None}
     without = [kind for kind in kinds if not has_order(kind)]
@@ -369,7 +372,7 @@ def _shallow_key(key: Any) -> Any:
 
 
 def _plain_key(key: Any) -> Any:
-    """The key as a column would give it back: Python's own numbers, instants in UTC, no -0.0."""
+    """The key as a column would return it: Python's own numbers, instants in UTC, no -0.0."""
     kind = type(key)
     if kind is tuple or kind is list:
         return kind(map(_plain_key, key))

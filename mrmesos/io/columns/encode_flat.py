@@ -14,14 +14,14 @@ from mrmesos.io.columns.zones import zone_name, zoned
 
 
 class NoColumn(Exception):
-    """These objects do not fit one Arrow type; the message says why."""
+    """These objects do not fit one Arrow type. The message says why."""
 
 
 class TooLarge(RecordTypeError):
-    """The objects need more bytes than one batch may hold; ColumnEncoder then makes several."""
+    """The objects need more bytes than one batch may have. ColumnEncoder then makes several."""
 
     def __init__(self) -> None:
-        super().__init__("the records are larger than one batch may be; pass fewer at once")
+        super().__init__("the records are larger than the limit of one batch; pass fewer at once")
 
 
 def array_of(objects: list[Any], kind: pa.DataType) -> pa.Array:
@@ -38,7 +38,7 @@ def array_of(objects: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def encode_numbers(objects: list[Any], kind: type, *, is_key: bool) -> pa.Array:
-    """All `int` or all `float`, none None. Raises NoColumn for integers above 64 bits."""
+    """All `int` or all `float`, without None. Raises NoColumn for integers above 64 bits."""
     try:
         return pa.array(np.fromiter(objects, np.int64 if kind is int else np.float64, len(objects)))
     except OverflowError:
@@ -63,7 +63,7 @@ def encode_mixed(objects: list[Any]) -> pa.Array:
 
 
 def encode_decimals(objects: list[Any]) -> pa.Array:
-    """Decimals with one scale as such a column, others with their scales."""
+    """Decimals with one scale as a plain column, others with their scales."""
     scales: list[int | None] = []
     digits = places = 0
     for each in objects:

@@ -21,7 +21,7 @@ from mrmesos.io.columns.schema import UnfaithfulCast, is_list
 
 MIXED = pa.struct([("__int", pa.int64()), ("__float", pa.float64())])
 RESERVED = ("__int", "__decimal")
-"""First names of the structs here. A dict that begins with one of them is no struct."""
+"""First field names of the structs here. A dict that begins with one of them becomes no struct."""
 
 _DIGITS_128, DIGITS_256 = 38, 76
 _WIDE = decimal.Context(prec=2 * DIGITS_256)
@@ -55,7 +55,10 @@ def has_exact(kind: pa.DataType) -> bool:
 
 
 def decimal_type(digits: int, scale: int) -> pa.DataType | None:
-    """The decimal type of at least so many digits, `scale` of them decimal places; None if none."""
+    """The decimal type with at least this many digits, `scale` of them decimal places.
+
+    None if there is no such type.
+    """
     if max(digits, scale) <= _DIGITS_128:
         return pa.decimal128(_DIGITS_128, scale)
     return pa.decimal256(DIGITS_256, scale) if max(digits, scale) <= DIGITS_256 else None
@@ -77,7 +80,7 @@ def common_decimal(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 
 def mixed(ints: pa.Array, floats: pa.Array) -> pa.StructArray:
-    """The column of integers and floats, each null where the other has the value."""
+    """The column of integers and floats. Each is null where the other has the value."""
     none = pc.and_(ints.is_null(), floats.is_null())
     fields = list(MIXED)
     mask = none if none.true_count else None
@@ -175,7 +178,7 @@ def rebuilt_map(
     of_items: Callable[[pa.Array], pa.Array],
     kind: pa.DataType | None = None,
 ) -> pa.Array:
-    """A map array with its keys and items changed; `kind` is its new type, if it is to be given."""
+    """A map array with its keys and items changed. `kind` is its new type, if that is given."""
     offsets, first, last = spans(array)
     return pa.MapArray.from_arrays(
         pa.array(offsets, pa.int32()),

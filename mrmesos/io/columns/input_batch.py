@@ -17,7 +17,7 @@ class InputBatch:
     """Records of one file, or of several small files. Columns: `key` and `value`.
 
     With several files, `further` has the first row and the URI of each file after the first.
-    `positions` (int64) says where each record is in its file, if the keys do not.
+    `positions` (int64) has the place of each record in its file, if the keys do not have it.
     """
 
     uri: str
@@ -27,21 +27,23 @@ class InputBatch:
     keys: list[Any] | None = None
     """The keys as Python objects, if the column `key` has them pickled."""
     objects: list[Any] | None = None
-    """The values as Python objects, if no column can hold them; `value` then has their source."""
+    """The values as Python objects, if no column can hold them. Then `value` has their source."""
     table: bool = False
     """Whether a BatchMapper gets the fields of the struct `value` as columns."""
     stored: int = -1
-    """Bytes of the input that these records take; -1: the bytes of the lines in `value`."""
+    """Bytes of the input that these records take. -1 means the bytes of the lines in `value`."""
     unit: str = "offset"
     """The unit of `places`, for messages: bytes ("offset") or rows ("row")."""
     skipped: int = 0
     """Number of bad records that the reader skipped since the last batch."""
     pickled: tuple[str, ...] = ()
-    """Columns of pickled objects whose signatures are ours (see `signed`)."""
+    """Columns of pickled objects that our key has signed (see `signed`)."""
     foreign: int = 0
-    """Number of pickled values that stay bytes, because their signatures are not ours."""
+    """Number of pickled values that stay bytes, because our key has not signed them."""
     marked: tuple[str, ...] = ()
-    """Columns that the file marks as pickled objects. To show them needs no belief in the mark."""
+    """Columns that the file marks as pickled objects. They may be shown even if we do not trust
+    them.
+    """
 
     @property
     def places(self) -> pa.Array:
@@ -59,7 +61,7 @@ class InputBatch:
 
     @property
     def columns(self) -> pa.RecordBatch:
-        """The batch for a BatchMapper, with marks at the columns in `pickled` only."""
+        """The batch for a BatchMapper. Only the columns in `pickled` are marked."""
         given = self.batch
         if self.table:
             given = pa.RecordBatch.from_struct_array(given.column(VALUE))
@@ -69,14 +71,14 @@ class InputBatch:
         return pa.RecordBatch.from_arrays(given.columns, schema=pa.schema(fields))
 
     def key_objects(self, start: int = 0, rows: int | None = None) -> list[Any]:
-        """The keys of some rows as Python objects; by default all."""
+        """The keys of some rows as Python objects. By default, of all rows."""
         if self.keys is not None:
             return self.keys[start:] if rows is None else self.keys[start : start + rows]
         column = self.batch.column(KEY).slice(start, rows)
         return decode_column(column, self._field(self.batch.schema.field(KEY)))
 
     def value_objects(self, start: int = 0, rows: int | None = None) -> list[Any]:
-        """The values of some rows as Python objects; by default all."""
+        """The values of some rows as Python objects. By default, of all rows."""
         if self.objects is not None:
             return self.objects[start:] if rows is None else self.objects[start : start + rows]
         column, field = self.batch.column(VALUE).slice(start, rows), self.batch.schema.field(VALUE)

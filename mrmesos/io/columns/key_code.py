@@ -99,10 +99,10 @@ def _coder(kind: type) -> _Coder:
 
 
 def pickled_key(key: Any) -> bytes:
-    """Pickle without a memo: equal keys must have equal bytes even if their parts are shared."""
+    """Pickle without a memo: equal keys must have equal bytes, even if they share parts."""
     if isinstance(key, _REFUSED):
         raise RecordTypeError(
-            f"{type(key).__name__} cannot be a key or part of one, because equal ones may have "
+            f"{type(key).__name__} cannot be a key or part of one, because equal objects may have "
             f"different bytes (seen: {shown(key)}); yield a tuple, text or a number made from it"
         )
     sink = io.BytesIO()

@@ -22,11 +22,11 @@ MAX_KERNEL_BYTES = 1 << 30
 
 
 NESTED_MAX = 60
-"""Most levels of lists, structs and maps in a column. Arrow IPC takes 64, with those of the row."""
+"""Most levels of lists, structs and maps in a column. Arrow IPC allows 64, including the row's."""
 
 
 class RecordTypeError(TypeError):
-    """The types of keys or values do not go together; the message says which and why."""
+    """The types of keys or values do not go together. The message says which, and why."""
 
 
 class UnfaithfulCast(Exception):

@@ -1,9 +1,9 @@
-"""Pickled columns in files: signed when written, and believed when read only if the key is ours.
+"""Pickled columns in files: signed when written, and unpickled only if the key is ours.
 
-In a file, each value of a pickled column is a pickle and its signature, and the field names the
-key. In a job, pickled columns have no signatures, and only our own processes mark them. So what a
-file marks is never believed: `trusted` removes all marks, and itself notes the columns that it
-verified. A value with a wrong signature stays bytes, alone.
+In a file, each value of a pickled column is a pickle and its signature. The field names the key. In
+a job, pickled columns have no signatures, and only our own processes mark them. So a mark in a file
+is never trusted: `trusted` removes all marks, and notes the columns that it has verified. A value
+with a wrong signature stays bytes; the other values are not affected.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def file_schema(schema: pa.Schema, key: str) -> pa.Schema:
 
 
 def trusted(given: InputBatch, key: str) -> InputBatch:
-    """The records of a file without its marks; verified columns are noted in `pickled`."""
+    """The records of a file without its marks. `pickled` has the names of the verified columns."""
     batch = given.batch
     if not any(_is_marked(field) for field in batch.schema):
         return given
@@ -76,7 +76,7 @@ def trusted(given: InputBatch, key: str) -> InputBatch:
 
 
 def unmarked(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch without marks at any depth: for data that no verified file gave."""
+    """The batch without marks at any depth, for data that come from no verified file."""
     if not any(_is_marked(field) for field in batch.schema):
         return batch
     return pa.RecordBatch.from_arrays(list(map(_plain, batch.columns)), names=batch.schema.names)
@@ -94,8 +94,9 @@ def _names(fields: Iterable[pa.Field]) -> tuple[str, ...]:
 def _verified(
     fields: Iterable[pa.Field], columns: Iterable[pa.Array], key: str
 ) -> tuple[list[pa.Array], tuple[str, ...], int]:
-    """The columns without signatures, the names of the verified ones, and the number of values that
-    say that they are pickled but are not ours.
+    """The columns without signatures, the names of the verified ones, and a count.
+
+    The count is of values that are marked as pickled, but that our key has not signed.
     """
     made, names, foreign = [], [], 0
     for field, column in zip(fields, columns, strict=True):
@@ -115,7 +116,7 @@ def _is_ours(field: pa.Field, key: str) -> bool:
 
 
 def _opened(column: pa.Array, key: str) -> tuple[pa.Array, int]:
-    """Pickles without signatures; a value that is not ours becomes the pickle of its bytes."""
+    """Pickles without signatures. A value that is not ours becomes a pickle of its bytes."""
     values, bad = [], 0
     for each in column.to_pylist():
         found = None if each is None else opened(key, each)

@@ -32,7 +32,7 @@ def integers(array: pa.Array) -> np.ndarray:
 
 
 def as_integers(array: pa.Array) -> np.ndarray:
-    """A fixed-width sort column as 64-bit integers in the same order; nulls get any number."""
+    """A fixed-width sort column as 64-bit integers in the same order. Nulls get any number."""
     kind, types = array.type, pa.types
     if types.is_floating(kind):
         numbers = array.cast(pa.float64())
@@ -48,7 +48,7 @@ def as_integers(array: pa.Array) -> np.ndarray:
 
 
 def is_binary_like(array: pa.Array) -> bool:
-    """Whether a sort column is text or bytes, rather than of fixed width."""
+    """Whether a sort column is text or bytes, and not of fixed width."""
     return bool(pa.types.is_string(array.type) or pa.types.is_binary(array.type))
 
 

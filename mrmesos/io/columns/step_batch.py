@@ -1,4 +1,4 @@
-"""What the mapper of a step gets of a batch that an earlier step of the chain has yielded."""
+"""Input for the mapper of a step, from a batch that an earlier step of the chain has yielded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mrmesos.io.columns.tabular import table_batch
 def step_batch(
     uri: str, batch: pa.RecordBatch, first: int, stored: int, records: bool
 ) -> InputBatch:
-    """What a mapper of `records`, or one of batches, gets of a batch that a step has yielded.
+    """The input for a mapper of `records`, or of batches, from a batch that a step has yielded.
 
     `first` is the number of its first row, and `stored` its bytes in the file.
     """

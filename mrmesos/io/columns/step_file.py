@@ -1,9 +1,9 @@
-"""Files between the steps of a chain: every value as it was yielded, also pickled objects, signed.
+"""Files between the steps of a chain. They keep every value as it was yielded, also objects.
 
 A file has pieces of a few MiB, then a list of the pieces, then the length of the list. A piece is
-one or more Arrow IPC streams: batches of other types begin another stream. The list has a hash of
-each piece and is signed with the chain's key, because reading unpickles: only what an attempt of
-the same chain wrote may be unpickled.
+one or more Arrow IPC streams: a batch of another type begins another stream. The list has a hash of
+each piece. It is signed with the chain's key, because reading unpickles objects: only data from an
+attempt of the same chain may be unpickled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mrmesos.io.columns.batches import cut
 from mrmesos.io.columns.schema import KEY, VALUE
 
 PIECE_BYTES = 4 << 20
-"""Size of a piece before compression. A piece is the least that a map reads."""
+"""Size of a piece before compression. A map reads at least one piece."""
 PIECES_MAX = 10_000_000
 BATCH_ROWS = 1 << 16
 _MAGIC = b"mrmesos step 01\n"
@@ -31,7 +31,7 @@ _TAIL = struct.Struct("<Q32s")
 
 
 class UnusableStep(Exception):
-    """A file between steps is damaged, or was not written by this chain; the message says which."""
+    """A file between steps is damaged, or this chain has not written it. The message says which."""
 
 
 class StepPiece(msgspec.Struct, frozen=True, array_like=True):
@@ -142,7 +142,7 @@ def _signed(key: Name, listed: bytes) -> bytes:
 
 
 def _exactly(file: BinaryIO, length: int) -> bytes:
-    """Read `length` bytes. A raw file may give fewer at a time."""
+    """Read `length` bytes. One read of a raw file may return fewer."""
     parts: list[bytes] = []
     while length:
         part = file.read(length)

@@ -1,7 +1,8 @@
-"""One schema for the columns of a table that come in pieces: batches, files, parts.
+"""One schema for the columns of a table that comes in pieces: batches, files, parts.
 
-`wider` finds the schema that holds two others; `conform_table` brings a batch to it. Columns and
-fields of structs go by name: what one side lacks is null there. Their order is that of first sight.
+`wider` finds the schema that holds two others. `conform_table` brings a batch to it. Columns and
+fields of structs are matched by name. What one side lacks is null there. They keep the order in
+which they were first seen.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ def as_text(schema: pa.Schema) -> str:
 
 
 def as_schema(text: str) -> pa.Schema:
-    """The schema in such a text."""
+    """The schema in a text that `as_text` has made."""
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 class MixedColumn(Exception):
-    """A column has two types that no type holds. `one` is the earlier."""
+    """A column has two types that no single type holds. `one` is the earlier one."""
 
     def __init__(self, column: str, one: str, other: str) -> None:
         super().__init__(f"the column {column!r} is {one} and {other}")
@@ -50,7 +51,7 @@ class MixedColumn(Exception):
 
 
 class MisfitColumn(Exception):
-    """The values of a column do not fit the type wanted for it, without a change."""
+    """The values of a column do not fit the wanted type without a change."""
 
     def __init__(self, column: str, why: str) -> None:
         super().__init__(f"the column {column!r}: {why}")
@@ -60,7 +61,8 @@ class MisfitColumn(Exception):
 def wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """The schema that holds both. Raises MixedColumn.
 
-    A column that is pickled on one side is pickled. So are tuples of different shapes.
+    A column that is pickled on one side is pickled in the result. So are tuples of different
+    shapes.
     """
     if first.equals(second, check_metadata=True):
         return first
@@ -85,7 +87,7 @@ def _wider_field(a: pa.Field, b: pa.Field) -> pa.Field:
 
 
 def wider_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
-    """The type that holds the values of both; None if there is none."""
+    """The type that holds the values of both. None if there is none."""
     types = pa.types
     if a.equals(b):
         return a
@@ -108,7 +110,7 @@ def wider_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 
 def _is_encoded(kind: pa.DataType) -> bool:
-    """Whether the type only says how values of another type are laid out."""
+    """Whether the type only describes the layout of values of another type."""
     return bool(pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind))
 
 
@@ -134,7 +136,7 @@ def _wider_struct(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 
 def _wider_map(struct: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """Dicts with the same keys are a struct, others a map: together they are a map."""
+    """A map for dicts if one side is a struct (the same keys) and the other a map (other keys)."""
     item: pa.DataType | None = other.item_type
     for field in struct:
         item = None if item is None or is_pickled(field) else wider_type(item, field.type)
@@ -150,7 +152,7 @@ def _has_tuple(kind: pa.DataType) -> bool:
 def conform_table(batch: pa.RecordBatch, schema: pa.Schema, key: str = "") -> pa.RecordBatch:
     """The batch in a schema that is `wider` than its own. Raises MisfitColumn.
 
-    `key` signs values that have to be pickled; values that are pickled already are signed.
+    `key` signs values that have to be pickled, and values that are pickled already.
     """
     if batch.schema.equals(schema, check_metadata=True):
         return batch

@@ -55,12 +55,12 @@ class NotTabular(Exception):
 
 
 def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch for user code: with the types of `plainly`. Raises RecordTypeError."""
+    """The batch for user code, with plain types (see `plainly`). Raises RecordTypeError."""
     try:
         columns = [plainly(column) for column in batch.columns]
     except UnfaithfulCast as error:
         raise RecordTypeError(
-            f"{error}; they fit no column of doubles: yield only one of both, or use a Reducer"
+            f"{error}; no column of doubles holds both: yield one of them, or use a Reducer"
         ) from None
     if all(map(pa.DataType.equals, (each.type for each in columns), batch.schema.types)):
         return batch
@@ -96,7 +96,7 @@ def table_batch(batch: pa.RecordBatch, *, rows: bool) -> pa.RecordBatch:
 
 
 def table_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Any batch with pickled columns as Arrow types where there are some."""
+    """Any batch. Its pickled columns get Arrow types, where a type holds them."""
     if not batch.num_columns:
         return batch
     fields, columns = [], []
@@ -109,7 +109,7 @@ def table_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def table_column(objects: list[Any]) -> tuple[pa.Field, pa.Array]:
-    """A column of any objects for a table; pickled if no Arrow type holds them."""
+    """A column of any objects for a table. It is pickled if no Arrow type holds the objects."""
     field, column = encode_values(objects)
     return _table_column(objects, column, field)
 
@@ -152,14 +152,14 @@ def as_row(value: Any) -> Any:
 
 
 def rows_without_columns(rows: int) -> pa.RecordBatch:
-    """So many rows of no columns."""
+    """A batch with this many rows and no columns."""
     return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
 
 
 def rows_of_objects(objects: list[Any]) -> pa.RecordBatch | None:
-    """A column for each item of dicts, dataclasses or named tuples; None if they are others.
+    """A column for each item of dicts, dataclasses or named tuples. None for other objects.
 
-    They may have different items; what a row lacks is null.
+    The rows may have different items. An item that a row lacks is null.
     """
     rows = [{} if each is None else as_row(each) for each in objects]
     if not rows or not all(isinstance(row, dict) for row in rows):

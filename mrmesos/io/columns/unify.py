@@ -51,12 +51,12 @@ def unify(first: pa.Schema, second: pa.Schema, *, exact: bool = True) -> pa.Sche
 
     Null and x give x. Integers of different widths give int64. Text of different layouts gives
     `string`, and bytes give `binary`. Times give the finer unit. Lists, structs and maps unify
-    their children. Other values are pickled, and so are other keys, sorted by their codes. But keys
-    of a class without order and other keys raise RecordTypeError.
+    their children. Other values are pickled. Other keys are pickled too, and sorted by their codes.
+    Only keys of a class without order, beside other keys, raise RecordTypeError.
 
     Integers and floats give the types of `exact`, so that no value changes. Without `exact` they
-    give double: so a table has a column of one plain type. The same holds for decimals of different
-    scales. Tables have no keys of several types.
+    give double, so that a table has a column of one plain type. The same holds for decimals of
+    different scales. Tables have no keys of several types.
     """
     if first.equals(second, check_metadata=True):
         return first
@@ -141,7 +141,9 @@ def _unify_decimals(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataTy
 
 
 def _unify_times(a: pa.DataType, b: pa.DataType, *, exact: bool) -> pa.DataType | None:
-    """The finer unit. Zones differ only without `exact`: then both are instants in UTC."""
+    """The finer unit. Different zones are allowed only without `exact`: both become instants in
+    UTC.
+    """
     types = pa.types
     units = ("s", "ms", "us", "ns")
     if types.is_date(a) and types.is_date(b):
@@ -278,7 +280,7 @@ def _cast_nested(array: pa.Array, kind: pa.DataType) -> pa.Array:
 def struct_as_struct(
     array: pa.Array, kind: pa.DataType, change: Callable[[pa.Array, pa.DataType], pa.Array]
 ) -> pa.Array:
-    """A struct with the fields of `kind`, each brought to its type by `change`; missing: null."""
+    """A struct with the fields of `kind`. `change` gives each its type. A missing field is null."""
     known = {field.name: column for field, column in zip(array.type, array.flatten(), strict=True)}
     columns = [
         change(known[field.name], field.type)
@@ -335,7 +337,7 @@ def unify_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 
 def _culprits(before: Sequence[pa.RecordBatch], batch: pa.RecordBatch) -> str:
-    """A key of `batch`, and one before it that does not go with it, to be shown."""
+    """A key of `batch`, and an earlier key that does not go with it, for the message."""
     for other in before:
         try:
             unify(other.schema, batch.schema)

@@ -49,9 +49,9 @@ def zone_of(name: str) -> dt.tzinfo:
 
 
 def zoned(objects: list[dt.datetime | None], name: str) -> pa.Array | None:
-    """Datetimes of the zone `name` as a column; None if they would not come back the same.
+    """Datetimes of the zone `name` as a column. None if they would change on the way back.
 
-    Wall times that a change to summer time skips exist in no zone of Arrow's.
+    A change to summer time skips some wall times. They exist in no zone of Arrow's.
     """
     array = pa.array(objects, pa.timestamp("us", name))
     if _OFFSET.fullmatch(name) is None and name != "UTC":

@@ -1,8 +1,9 @@
-"""Compressed files as files of decompressed bytes: all members in order, and one rule for the end.
+"""Compressed files as files of decompressed bytes. All members count, in order.
 
-Input: an open file and its codec. Output: a raw file. Behind the last complete member, zeros are
-padding, however many; a member may follow them. All else there is an error, and so is a file that
-ends within a member. Errors are CompressionErrors, and say where in the compressed file.
+Input: an open file and its codec. Output: a raw file. The rule for the end is the same for all
+codecs: zeros after a complete member are padding, and another member may follow them. Any other
+bytes there are an error. So is a file that ends within a member. Errors are CompressionErrors with
+the place in the compressed file.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from mrmesos.io.compression.zip_file import only_file
 
 _READ = 1 << 18
 _FED_FIRST, _FED_MOST = 1 << 13, 1 << 17
-"""Bytes given to a decoder at a time. A member's first piece is small: files may have members of a
-few bytes. An error tells the place in the file to so many bytes."""
+"""Bytes that a decoder gets at a time. The first piece of a member is small, because a file may
+have members of a few bytes. The place in an error is exact to this many bytes.
+"""
 
 
 def decompressed(file: Any, codec: str, head: bytes = b"") -> Any:
@@ -35,8 +37,8 @@ class Decompressed(io.RawIOBase):
         self._file, self._codec = file, codec
         self._read = head
         self._origin = 0  # offset of `_read` in the file
-        self._at = 0  # of the first byte in `_read` that no decoder was given
-        self._last = 0  # offset of what the decoder was given last
+        self._at = 0  # of the first byte in `_read` that no decoder has seen
+        self._last = 0  # offset of the decoder's last piece
         self._feed = _FED_FIRST
         self._begun = 0  # offset of the member
         self._made = 0  # decompressed bytes so far
@@ -58,10 +60,10 @@ class Decompressed(io.RawIOBase):
             if member.needs_input:
                 data = self._next_piece()
                 if not data:
-                    raise self._error("the file ends in the midst of it; copy it again")
+                    raise self._error("the file ends within this member; copy it again")
             try:
                 made = member.decompress(data, len(view))
-            except Exception as exc:  # every library has a type of its own
+            except Exception as exc:  # each library raises a type of its own
                 raise self._error(f"damaged: {' '.join(str(exc).split())}") from exc
             if made:
                 view[: len(made)] = made
@@ -79,14 +81,14 @@ class Decompressed(io.RawIOBase):
         return piece
 
     def _more(self, kept: bytes) -> bool:
-        """Read on behind `kept`, the end of what was read. False at the end of the file."""
+        """Read on after `kept`, the end of the bytes read so far. False at the end of the file."""
         data = self._file.read(_READ)
         self._origin += len(self._read) - len(kept)
         self._read, self._at = kept + data if kept else data, 0
         return bool(data)
 
     def _begin(self, previous: MemberDecoder | None) -> None:
-        """Take the next member, behind padding."""
+        """Begin the next member, after any padding."""
         if previous is not None:
             self._at -= len(previous.unused_data or b"")
         self._member, self._feed = None, _FED_FIRST
@@ -116,8 +118,8 @@ class Decompressed(io.RawIOBase):
                 'input format, or "none" to read the bytes as they are'
             )
         return (
-            f"junk behind the {self._codec} data, from byte {self._begun} of the file on; cut it "
-            f"off if nobody needs it: head -c {self._begun} FILE"
+            f"bytes after the {self._codec} data, from byte {self._begun} of the file on; cut them "
+            f"off if nobody needs them: head -c {self._begun} FILE"
         )
 
     def _error(self, why: str) -> CompressionError:

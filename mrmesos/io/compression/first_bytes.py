@@ -1,8 +1,8 @@
-"""What a file holds, by its name and its first bytes. The only table of first bytes.
+"""Tells what a file holds, by its name and its first bytes. It has the only table of first bytes.
 
-Input: a name, or the first bytes of a file. Output: a codec's name, an encoding, or words for what
-is no text. Magic numbers are those of file(1). No text begins with one of them. Imports no pyarrow,
-because clients and the JobTracker use the names.
+Input: a name, or the first bytes of a file. Output: a codec's name, an encoding, or a description
+of content that is not text. Magic numbers are those of file(1). No text begins with one of them.
+Imports no pyarrow, because clients and the JobTracker use the names.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import zlib
 from collections.abc import Iterator
 
 HEAD_BYTES = 512
-"""So many bytes of a file tell what it holds."""
+"""This many bytes of a file tell what it holds."""
 SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4", "xz": ".xz"}
-"""Codecs that outputs have, and the ends of their names."""
+"""Codecs of outputs, and the endings of their names."""
 CODECS = (*SUFFIXES, "zip", "lzma", "deflate", "snappy")
-"""Codecs that inputs have. `deflate` is zlib's stream, as Hadoop's DefaultCodec writes it."""
+"""Codecs of inputs. `deflate` is zlib's stream, as Hadoop's DefaultCodec writes it."""
 _BY_SUFFIX = {
     **{suffix: codec for codec, suffix in SUFFIXES.items()},
     ".zip": "zip",
@@ -54,7 +54,7 @@ COLUMNS = {
     b"ORC": ("orc", "an ORC file; read it with OrcInput()"),
     b"FEA1": ("", "Feather version 1, which is no Arrow IPC; write it again as version 2"),
 }
-"""Files with columns. Text, too, may begin with "ORC" or "FEA1": then it has no zero byte."""
+"""Files with columns. Text may also begin with "ORC" or "FEA1", but then it has no zero byte."""
 _OTHERS = (
     (b"\x1f\x9d", "data of compress"),
     (b"\x89LZO\x00\r\n\x1a\n", "lzop data"),
@@ -66,14 +66,14 @@ _OTHERS = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
 )
 _TAR_AT = 257
-_WIDE = (  # the marks of UTF-32 first: one of UTF-16's begins one of them
+_WIDE = (  # UTF-32 first: its mark begins with that of UTF-16
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
 BLOCK_MAX = 1 << 26
-"""Hadoop's block codecs write at most so many bytes a block; text never begins like this."""
+"""Hadoop's block codecs write at most this many bytes a block. Text never begins like this."""
 
 
 def codec_of(uri: str) -> str | None:
@@ -89,9 +89,9 @@ def marked_codec(head: bytes) -> str | None:
 
 
 def codec_in(head: bytes) -> str | None:
-    """The codec of a file that begins with these bytes; None for all that is not compressed.
+    """The codec of a file that begins with these bytes. None if the file is not compressed.
 
-    Some codecs have no magic number, so binary data could be taken for theirs, but no text.
+    Some codecs have no magic number. So binary data may be mistaken for theirs, but text cannot be.
     """
     if codec := marked_codec(head):
         return codec
@@ -127,7 +127,7 @@ def _begins_snappy(head: bytes) -> bool:
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Two bytes are too few to tell ("x^2" is text), so this inflates what there is."""
+    """Two bytes are too few to decide ("x^2" is text), so this inflates the bytes that it has."""
     if not _ZLIB.match(head):
         return False
     inflate = zlib.decompressobj()
@@ -150,7 +150,7 @@ def _with_columns(head: bytes) -> Iterator[tuple[str, str]]:
 
 
 def not_text(head: bytes) -> str | None:
-    """What a file holds that begins with these bytes, if they are surely no text."""
+    """What a file with these first bytes holds, if it surely is not text."""
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return "a tar archive"
     if codec := codec_in(head):
@@ -166,5 +166,5 @@ def wide_encoding(head: bytes) -> str | None:
 
 
 def unreadable_name(uri: str) -> str | None:
-    """The end of a name that stands for a compression or archive that is not read."""
+    """The ending of a name if it stands for a compression or archive that we do not read."""
     return next((end for end in _UNREADABLE if uri.lower().endswith(end)), None)

@@ -1,9 +1,9 @@
 """Decoders of one member, frame or block of a compressed file.
 
-Input: a codec and the bytes where a member should begin. Output: an object with the interface of
-`bz2.BZ2Decompressor`. The codecs are libraries'; only what cuts a file into blocks is ours, where
-no library does: Hadoop's BlockCompressorStream, the chunks of framed snappy, lz4's legacy frames.
-Imports a codec's library with its first file.
+Input: a codec, and the bytes where a member should begin. Output: an object with the interface of
+`bz2.BZ2Decompressor`. Libraries decode. Our code only cuts a file into blocks where no library
+does: Hadoop's BlockCompressorStream, the chunks of framed snappy, lz4's legacy frames. A codec's
+library is imported with its first file.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mrmesos.io.compression.first_bytes import (
 )
 
 LOOK = 16
-"""So many bytes tell whether a member begins; fewer only at the end of the file."""
+"""This many bytes tell whether a member begins. Only at the end of the file there are fewer."""
 _LEGACY_BYTES = 8 << 20
 _LEGACY_PACKED = _LEGACY_BYTES + (_LEGACY_BYTES >> 7)
 _CHUNK_MAX = 1 << 17
-"""More than the 64 KiB of a chunk can take when they are compressed."""
+"""More than the compressed bytes of a chunk of 64 KiB can be."""
 _LZMA_SIZE = re.compile(rb".{5}(?:\xff{8}|.{5}\x00{3})", re.DOTALL)
 _ZSTD_WINDOW_LOG = 31  # what `zstd --long=31` writes
 
@@ -48,14 +48,14 @@ class MemberDecoder(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether it can go on only with more data."""
+        """Whether it needs more data to go on."""
 
     @property
     def unused_data(self) -> Any:
-        """What was given to it of the bytes behind the member."""
+        """The bytes after the member, of those that were given to it."""
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """The next bytes, at most `max_length`. Data that is not needed yet is kept."""
+        """The next bytes, at most `max_length`. It keeps data that it does not need yet."""
 
 
 class _Inflate:
@@ -82,7 +82,7 @@ class _Inflate:
 
 
 class _Blocks:
-    """Blocks with a length before each, up to `eof`; a subclass cuts and decodes them."""
+    """Blocks with a length before each, up to `eof`. A subclass cuts and decodes them."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -118,7 +118,7 @@ class _Blocks:
         return bytes(taken)
 
     def step(self, held: bytearray) -> tuple[int, bytes] | None:
-        """The bytes that are used up, and what they decode to; None if some are missing."""
+        """The number of bytes that it used, and the decoded bytes. None if it needs more bytes."""
         raise NotImplementedError
 
 
@@ -186,11 +186,11 @@ class _Lz4Legacy(_Blocks):
 
 
 def next_member(codec: str, head: bytes, previous: MemberDecoder | None) -> MemberDecoder | None:
-    """The decoder of the member that begins with these bytes; None if none begins here.
+    """The decoder of the member that begins with these bytes. None if none begins here.
 
-    `previous` decoded what is directly before it: a block may follow a block of its kind. None
-    stands for the start of the file or padding. Raises CompressionError if the codec's library is
-    not installed.
+    `previous` is the decoder of the bytes directly before: a block may follow a block of its kind.
+    None stands for the start of the file or padding. Raises CompressionError if the codec's library
+    is not installed.
     """
     match codec:
         case "gzip" if head.startswith(b"\x1f\x8b"):

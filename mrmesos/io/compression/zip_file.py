@@ -1,7 +1,7 @@
-"""The one file in a zip archive, with the rule of the other codecs for what is around it.
+"""The one file in a zip archive. The rule for the bytes around it is that of the other codecs.
 
-Input: an open file that can seek. Output: a raw file. Zeros behind the archive are padding; other
-bytes before or behind it are an error. Raises CompressionError.
+Input: an open file that can seek. Output: a raw file. Zeros after the archive are padding. Other
+bytes before or after it are an error. Raises CompressionError.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def only_file(file: Any) -> io.RawIOBase:
 
 
 def _is_beside(member: zipfile.ZipInfo) -> bool:
-    """Whether this is no file of the user's: a directory, or what macOS notes about files."""
+    """Whether this is not a file of the user's: a directory, or a file with macOS' own notes."""
     return member.is_dir() or member.filename.startswith(_OF_MACOS)
 
 
@@ -51,7 +51,7 @@ def _unreadable(exc: BaseException) -> CompressionError:
 
 
 def _end(file: Any, size: int) -> int:
-    """The offset behind the archive. Raises CompressionError if there is junk behind it."""
+    """The offset after the archive. Raises CompressionError if other bytes follow it."""
     filled = _without_zeros(file, size)
     first = max(0, filled - _END_BYTES - _COMMENT_MAX)
     file.seek(first)
@@ -59,14 +59,14 @@ def _end(file: Any, size: int) -> int:
     at = data.rfind(_END_RECORD)
     if at < 0:
         raise CompressionError(
-            "the zip archive has no end record where one should be; it was cut off, or has much "
-            "junk behind it: copy it again"
+            "the zip archive has no end record; it was cut off, or many other bytes follow it: "
+            "copy it again"
         )
     end = first + at + _END_BYTES + int.from_bytes(data[at + 20 : at + 22], "little")
     if end < filled:
         raise CompressionError(
-            f"junk behind the zip archive, from byte {end} of the file on; cut it off if nobody "
-            f"needs it: head -c {end} FILE"
+            f"bytes after the zip archive, from byte {end} of the file on; cut them off if nobody "
+            f"needs them: head -c {end} FILE"
         )
     return min(end, size)
 

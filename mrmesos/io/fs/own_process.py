@@ -1,8 +1,8 @@
 """Running a module of ours in a process of its own, for work that needs Arrow.
 
-In: a request on its standard input. Out: a line for each sign of life, and the answer as the last
-line. The JobTracker does not import Arrow, and a damaged file may abort the process that reads it.
-Thread: the caller's, which waits.
+In: a request on its standard input. Out: a line for each sign of life, then the answer as the last
+line. There are two reasons: the JobTracker does not import Arrow, and a damaged file may abort the
+process that reads it. Thread: the caller's, which waits.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _TAIL = 2000
 
 
 class ProcessFailed(Exception):
-    """The process ended without an answer; the message has its exit code and its last words."""
+    """The process ended without an answer. The message has its exit code and its last output."""
 
 
 def answer_of(module: str, request: bytes, alive: Callable[[], None]) -> bytes:
-    """The last line that the module prints. `alive` is called for each line before.
+    """The last line that the module prints. `alive` is called for each line before it.
 
-    Raises ProcessFailed, and whatever `alive` raises, after it has killed the process.
+    Raises ProcessFailed. If `alive` raises an exception, it kills the process and raises that.
     """
     last = b""
     command = (sys.executable, "-P", "-m", module)

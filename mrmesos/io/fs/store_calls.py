@@ -1,8 +1,8 @@
-"""Watching calls to stores: which store a piece of work waits for, since when, and giving it up.
+"""Watches calls to stores: which store a piece of work waits for, since when, and giving it up.
 
 Nothing can end a hanging call of a filesystem driver from outside. So the JobTracker's planner
-enters a StoreWork for each piece of work, and the code that calls a store notes the store's name
-there before each call. Another thread of the planner reads it. After that thread gives the work up,
+enters a StoreWork for each piece of work. The code that calls a store notes the store's name there
+before each call. Another thread of the planner reads it. After that thread has given the work up,
 the next call raises GivenUp, because nobody waits for the result.
 """
 
@@ -19,7 +19,7 @@ _MOUNTS = Path("/proc/self/mounts")
 
 
 class GivenUp(Exception):
-    """The planner gave this work up; do nothing more for it."""
+    """The planner has given this work up. Do nothing more for it."""
 
 
 class StoreWork:
@@ -54,7 +54,7 @@ def working(work: StoreWork) -> Iterator[None]:
 
 
 def answered() -> None:
-    """Note that no store is waited for now; our own code is working."""
+    """Note that no store is waited for now: our own code runs."""
     if (work := _current.get()) is not None:
         work.store = ""
 
@@ -73,7 +73,9 @@ def _unwatched() -> None:
 
 
 def store_of(uri: str) -> str:
-    """The store of a URI: `hdfs://host:port`, or a mount. All of a store hangs together."""
+    """The store of a URI: `hdfs://host:port`, or a mount. If one part of a store hangs, all of it
+    does.
+    """
     parts = urlsplit(uri)
     if "://" in uri and parts.scheme != "file":
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

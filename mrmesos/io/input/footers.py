@@ -1,7 +1,7 @@
-"""The columns of all files of an input: their footers are read, and their schemas made one.
+"""Reads the footers of all files of an input, and makes one schema of their columns.
 
-In: a FootersRequest on standard input. Out: an empty line for each file, then a FootersAnswer. Runs
-in a process of its own beside the JobTracker; in tests and local runs in the caller's process.
+In: a FootersRequest on standard input. Out: an empty line for each file, then a FootersAnswer. It
+runs in a process of its own beside the JobTracker. Tests and local runs use the caller's process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Found = tuple[str, pa.Schema]
 
 
 def one_schema(request: FootersRequest, told: Callable[[], None]) -> FootersAnswer:
-    """Carry out the request; `told` is called after each file. Raises InputError."""
+    """Execute the request. `told` is called after each file. Raises InputError."""
     distinct: dict[bytes, Found] = {}
     for uri, schema in zip(request.uris, _schemas(request), strict=True):
         told()
@@ -45,7 +45,7 @@ def one_schema(request: FootersRequest, told: Callable[[], None]) -> FootersAnsw
 
 
 def footers_here(request: FootersRequest) -> FootersAnswer:
-    """Carry out the request in this process. Raises InputError."""
+    """Execute the request in this process. Raises InputError."""
     return one_schema(request, lambda: None)
 
 
@@ -64,7 +64,7 @@ def _schemas(request: FootersRequest) -> Iterator[pa.Schema]:
 def _chosen(
     uri: str, schema: pa.Schema, columns: Sequence[str], directories: Iterable[str]
 ) -> pa.Schema:
-    """The columns that the job reads of the file; directories give the others."""
+    """The columns of the file that the job reads, without those that directories give."""
     names = [name for name in dict.fromkeys(columns or schema.names) if name in schema.names]
     names = [name for name in names if name not in directories]
     for name in names:
@@ -89,7 +89,7 @@ def _unified(found: Sequence[Found]) -> pa.Schema:
 
 
 def _wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
-    """As for tables that are written, but nothing becomes pickled that is not. MixedColumn."""
+    """As for tables that are written, but no column becomes pickled. Raises MixedColumn."""
     for other in second:
         index = first.get_field_index(other.name)
         if index < 0:
@@ -104,7 +104,7 @@ def _wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
 
 
 def _culprits(before: Sequence[Found], own: pa.Schema, exc: MixedColumn) -> tuple[str, str, str]:
-    """The first file whose column does not go with that of the last, and both types."""
+    """The first file whose column does not go with that of the last file, and both types."""
     last = pa.schema([own.field(exc.column)])
     for uri, schema in before:
         if exc.column in schema.names:
@@ -117,7 +117,7 @@ def _culprits(before: Sequence[Found], own: pa.Schema, exc: MixedColumn) -> tupl
 
 
 def _differing(one: pa.DataType, other: pa.DataType, pair: MixedColumn) -> tuple[str, str]:
-    """The two types; of structs, only the first fields that do not go together."""
+    """The two types. For structs, only the first fields that do not go together."""
     path = ""
     while pa.types.is_struct(one) and pa.types.is_struct(other):
         fields = {field.name: field.type for field in other}

@@ -16,7 +16,7 @@ MAX_HOSTS = 12
 """Most hosts of a split: about three replicas, each by name and by address."""
 
 Sized = tuple[FileSlice, int]
-"""A slice and its size in bytes; the slice itself has no size if it is a whole file."""
+"""A slice and its size in bytes. The slice itself has no size if it is a whole file."""
 Pack = Callable[[Iterable[Sized]], Iterable[Split]]
 
 
@@ -90,7 +90,9 @@ def _grouped(
 
 
 def hosts_of(slices: Iterable[FileSlice], blocks: Blocks) -> tuple[str, ...]:
-    """The hosts that store these bytes, most first. Each stores at least half of the best."""
+    """The hosts that store these bytes, those with the most first. Each has at least half of the
+    most.
+    """
     stored: dict[str, int] = {}
     for piece in slices:
         end = sys.maxsize if piece.length < 0 else piece.start + piece.length

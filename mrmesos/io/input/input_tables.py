@@ -1,8 +1,8 @@
-"""What all maps of a job know of the columns of its inputs, decided once when it is planned.
+"""What all maps of a job know about the columns of its inputs. It is decided once, in planning.
 
 In: the files of each input. Out: the files to read, and an InputTable. Names of directories tell
-the partition columns. Only where an input has several files with schemas are their footers read:
-by a process of its own, because a JobTracker does not import Arrow and a broken file may abort the
+the partition columns. If an input has several files with schemas, their footers are read. A process
+of its own does that, because a JobTracker does not import Arrow, and a broken file may abort the
 process that reads it. Thread: a planning thread of the JobTracker. Imports no pyarrow.
 """
 
@@ -30,8 +30,8 @@ _MODULE = "mrmesos.io.input.footers"
 class FootersRequest(msgspec.Struct, frozen=True):
     """A request for the one schema of all these files.
 
-    `columns` are those that the job reads (empty: all), `filtered` those that filters name, and
-    `partitions` those of directory names.
+    `columns` are the columns that the job reads (empty: all). `filtered` are those that filters
+    name. `partitions` are those of directory names.
     """
 
     format: InputFormat
@@ -54,9 +54,9 @@ ReadFooters = Callable[[FootersRequest], FootersAnswer]
 def input_table(
     source: Source, files: Sequence[FileInfo], read_footers: ReadFooters
 ) -> tuple[InputTable | None, Sequence[FileInfo]]:
-    """The table of an input, and the files that filters on directory names leave of it.
+    """The table of an input, and the files that pass the filters on directory names.
 
-    None if every file is read by itself. Raises InputError.
+    The table is None if every file is read by itself. Raises InputError.
     """
     fmt = source.format
     filters: tuple[Filter, ...] = fmt.filters if isinstance(fmt, ParquetInput) else ()
@@ -89,9 +89,9 @@ def input_table(
 
 
 def footers_aside(request: FootersRequest) -> FootersAnswer:
-    """Carry out the request in a process. Each line of it says that the store has answered.
+    """Execute the request in a process. Each line from it says that the store has answered.
 
-    Raises InputError, and GivenUp if the planner gave the work up.
+    Raises InputError. Raises GivenUp if the planner gave the work up.
     """
     where = f"{request.uris[0]} and {len(request.uris) - 1:,} more"
     try:

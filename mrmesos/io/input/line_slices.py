@@ -1,6 +1,7 @@
-"""Cuts a text file after every so many lines, as Hadoop's NLineInputFormat does.
+"""Cuts a text file after a number of lines, as Hadoop's NLineInputFormat does.
 
-In: the file, which is read whole. Out: its slices. Thread: a planning thread of the JobTracker.
+In: the file, which is read completely. Out: its slices. Thread: a planning thread of the
+JobTracker.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _READ_BYTES = 1 << 20
 
 
 def line_slices(uri: str, lines: int) -> Iterator[FileSlice]:
-    """The slices of a file, each of so many lines; the last may have fewer. Raises InputError."""
+    """The slices of a file, each of `lines` lines. The last may have fewer. Raises InputError."""
     start = at = seen = 0
     calls = caller(uri)
     calls()

@@ -1,8 +1,8 @@
-"""Listing directories of any store for the expansion of inputs: once each, and never in part.
+"""Lists directories of any store, to expand inputs. It lists each directory once and completely.
 
-Input: an fsspec filesystem. Output: entries by name. A temporary failure is tried again; any other
-is an InputError that names the directory. Thread: the caller's, and for stores that answer
-several calls at once, a pool.
+Input: an fsspec filesystem. Output: entries by name. A temporary failure is tried again. Any other
+failure is an InputError that names the directory. Thread: the caller's. Stores that answer several
+calls at once are asked by a pool of threads.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from mrmesos.io.input.patterns import Info
 
 THREADS = 16
 _NOTHING = (FileNotFoundError, NotADirectoryError)
-# No such path, too: a name that is longer than any name can be, and a link to itself.
+# A name that is too long and a link to itself also mean that there is no such path.
 _NOTHING_ERRNO = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 T = TypeVar("T")
 
 
 class Listing:
-    """The directories of one filesystem, as one expansion of `uri` sees them.
+    """The directories of one filesystem, for one expansion of `uri`.
 
-    A `patterns.Directories`. It remembers what it has listed; so it lives as long as the expansion.
+    It implements `patterns.Directories`. It remembers every list, so it must not outlive the
+    expansion.
     """
 
     def __init__(self, fs: Any, uri: str) -> None:
@@ -45,7 +46,7 @@ class Listing:
         self._threads = THREADS if serves_threads(fs) else 1
 
     def children(self, paths: Sequence[str]) -> list[list[tuple[str, Info]]]:
-        """The entries of each directory with their names; none of what is no directory."""
+        """The entries of each directory, with their names. A path that is no directory has none."""
         new = [path for path in dict.fromkeys(paths) if path not in self._listed]
         if self._threads == 1 or len(new) < 2:
             listings = list(map(self._list, new))
@@ -56,7 +57,7 @@ class Listing:
         return [self._listed[path] for path in paths]
 
     def lookup(self, path: str) -> Info | None:
-        """What is there, links followed; None if there is nothing."""
+        """The entry at a path, after following links. None if nothing exists there."""
         known = self._listed.get(posixpath.dirname(path))
         if known is not None:
             base = posixpath.basename(path)
@@ -66,11 +67,11 @@ class Listing:
         return self._follow(path)
 
     def resolved(self, info: Info) -> Info | None:
-        """What a link leads to, None if to nothing: listings of local directories tell of links."""
+        """The target of a link; None if it does not exist. Local listings contain links."""
         return self._follow(info["name"]) if info.get("islink") else info
 
     def identity(self, path: str) -> Hashable:
-        """Equal for two paths of one directory. Only the local filesystem has links."""
+        """Equal for two paths of the same directory. Only the local filesystem has links."""
         if not isinstance(self.fs, LocalFileSystem):
             return path
         if path not in self._identities:
@@ -116,12 +117,12 @@ class Listing:
             return watched() if self._retries_itself else retrying()(watched)
         except (InputError, GivenUp):
             raise
-        except Exception as exc:  # remote drivers raise what they like
+        except Exception as exc:  # remote drivers raise any type
             name = uri_of(self.fs, path)
             where = f"{self._uri}: " if name != self._uri else ""
             raise InputError(f"{where}{what}{name} cannot be listed: {reason(exc)}") from exc
 
 
 def _inode(path: str) -> tuple[int, int]:
-    told = os.stat(path)  # noqa: PTH116 (pathlib would make an object of each)
+    told = os.stat(path)  # noqa: PTH116 (pathlib would make an object for each)
     return told.st_dev, told.st_ino

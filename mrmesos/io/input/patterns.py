@@ -1,7 +1,7 @@
 """Patterns of input paths: braces, lists with commas, and the walk that finds what matches.
 
-Input: a pattern, and a `Directories` that lists a store. Output: the entries that match. No call
-that fails is left out: what the store raises goes to the caller. Thread: the caller's.
+Input: a pattern, and a `Directories` that lists a store. Output: the entries that match. Errors of
+the store go to the caller; none is ignored. Thread: the caller's.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 MAX_ALTERNATIVES = 10_000
-"""Of the braces of one pattern."""
+"""Most patterns that the braces of one pattern may stand for."""
 _MAGIC = re.compile(r"[*?\[]")
 _SCHEME_AFTER_COMMA = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.\-]*://)")
 
 Info = dict[str, Any]
-"""What fsspec tells of a file: `name` (the path), `type`, and of a local one `islink`."""
+"""fsspec's facts about a file: `name` (the path), `type`, and `islink` for local files."""
 
 
 class TooMany(ValueError):
@@ -26,45 +26,49 @@ class TooMany(ValueError):
 
 
 class Directories(Protocol):
-    """A store, as the walk sees it. Its functions raise what the caller of `matches` is to see."""
+    """A store, as the walk sees it. Exceptions of its methods go to the caller of `matches`."""
 
     def children(self, paths: Sequence[str]) -> list[list[tuple[str, Info]]]:
-        """The entries of each directory with their names; none of what is no directory."""
+        """The entries of each directory, with their names. A path that is no directory has none."""
 
     def lookup(self, path: str) -> Info | None:
-        """What is there, links followed; None if there is nothing."""
+        """The entry at a path, after following links. None if nothing exists there."""
 
     def resolved(self, info: Info) -> Info | None:
-        """What a listed link leads to, None if to nothing; what is no link is returned as it is."""
+        """The target of a listed link; None if it does not exist. Other entries are returned
+        unchanged.
+        """
 
     def identity(self, path: str) -> Hashable:
-        """Equal for two paths of one directory."""
+        """Equal for two paths of the same directory."""
 
 
 def has_magic(text: str) -> bool:
-    """Whether the text holds a wildcard. Braces are none: `braces` expands them before."""
+    """Whether the text has a wildcard. Braces do not count, because `braces` expands them
+    earlier.
+    """
     return _MAGIC.search(text) is not None
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a pattern and a directory leave the name out, as Hadoop does."""
+    """Whether patterns and directories ignore the name, as in Hadoop."""
     return name.startswith(("_", "."))
 
 
 def uri_list(text: str) -> list[str]:
-    """The list split where a URI with a scheme follows a comma: no path holds `,s3://`."""
+    """Split a list at commas that a URI with a scheme follows. No path contains `,s3://`."""
     return [part for part in _SCHEME_AFTER_COMMA.split(text) if part]
 
 
 def comma_list(text: str) -> list[str]:
-    """The parts of a list with commas. Commas in braces and in `[...]` are no separators."""
+    """The parts of a list with commas. Commas in braces and in `[...]` do not separate."""
     return [part for part in _split(text) if part]
 
 
 def braces(text: str) -> list[str]:
-    """The patterns that `{a,b}` stands for, nested ones too. Raises TooMany.
+    """The patterns that `{a,b}` stands for, also nested. Raises TooMany.
 
-    As in a shell, braces without a comma and those without a partner are plain characters.
+    As in a shell, braces without a comma or without a partner are plain characters.
     """
     found: list[str] = []
     waiting = [text]
@@ -83,7 +87,7 @@ def braces(text: str) -> list[str]:
 
 
 def _first_braces(text: str) -> tuple[int, int] | None:
-    """Where the first braces with a comma of their own begin and end."""
+    """Where the first braces that contain a comma begin and end."""
     open_at: list[int] = []
     commas: list[bool] = []
     found: list[tuple[int, int]] = []
@@ -101,7 +105,7 @@ def _first_braces(text: str) -> tuple[int, int] | None:
 
 
 def _split(text: str, in_classes: bool = False) -> list[str]:
-    """Split at commas outside of braces, and outside of `[...]` unless `in_classes`."""
+    """Split at commas outside braces, and outside `[...]` unless `in_classes`."""
     parts = [""]
     depth, at = 0, 0
     closed = [False] * (len(text) + 1)  # whether a `}` follows that belongs to a `{` here
@@ -133,19 +137,20 @@ def _split(text: str, in_classes: bool = False) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A path that the walk has reached, and what is known of it."""
+    """A path that the walk has reached, and what is known about it."""
 
     path: str
     info: Info | None = None
 
 
 def matches(root: str, pattern: str, directories: Directories) -> list[Info]:
-    """What `pattern` (without braces) matches below the directory `root`; links are followed.
+    """The entries below the directory `root` that match `pattern`, which has no braces.
 
-    `*`, `?` and `[...]` match within a name, and `**` alone between two `/` any number of
-    directories. At the end `**` matches files only. A hidden name is matched only by a part that
-    begins with `_` or `.` itself. A directory is not entered again below itself: links may go round
-    in a circle. A link to nothing is a match, too. Each directory is listed once.
+    `*`, `?` and `[...]` match within a name. `**` between two `/` matches any number of
+    directories. At the end `**` matches only files. A part matches a hidden name only if the part
+    itself begins with `_` or `.`. Links are followed, but the walk never enters a directory again
+    below itself, because links may form a circle. A link to nothing also matches. Each directory is
+    listed once.
     """
     parts = [part for part in pattern.split("/") if part]
     places = [_Place(root)]
@@ -199,7 +204,7 @@ def _descend(places: Iterable[_Place], directories: Directories) -> list[_Place]
 
 
 def _goes_round(link: str, above: Iterable[str], directories: Directories) -> bool:
-    """Whether the link leads to one of the directories that it lies in."""
+    """Whether the link leads to one of the directories that contain it."""
     target = directories.identity(link)
     return any(directories.identity(each) == target for each in above)
 
@@ -220,12 +225,12 @@ def _join(directory: str, name: str) -> str:
 
 
 def _unique(infos: Iterable[Info]) -> list[Info]:
-    """Each once. On an object store a file and a directory may have one name."""
+    """Each entry once. On an object store, a file and a directory may have the same name."""
     return list({(info["name"], info["type"]): info for info in infos}.values())
 
 
 def _with_pythons_not(part: str) -> str:
-    """`[^a]` as `[!a]`. Shells and Hadoop know both, and Python would take it to match `a`."""
+    """Replace `[^a]` by `[!a]`. Shells and Hadoop know both, but for Python `[^a]` matches `a`."""
     made, at = "", 0
     while at < len(part):
         end = (

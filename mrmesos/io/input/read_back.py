@@ -52,9 +52,9 @@ _BY_NAME: dict[str, InputFormat] = {
 
 
 def output_files(uri: str) -> list[FileInfo]:
-    """The part files of the output at `uri` in order; if it is no output, the files it names.
+    """The part files of the output at `uri` in order. If it is no output, the files that it names.
 
-    Directories in an output are its named outputs; they are not included. Raises InputError.
+    Directories in an output are its named outputs. They are not included. Raises InputError.
     """
     return part_files(uri) or expand_inputs([uri])
 
@@ -98,7 +98,7 @@ _READS_BACK: dict[type, Callable[[Any], InputFormat | None]] = {
 
 
 def columns_of(uri: str) -> InputFormat | None:
-    """The format of a file with columns, by its name or its first bytes; None for other files."""
+    """The format of a file with columns, by its name or its first bytes. None for other files."""
     by_name = _BY_NAME.get(posixpath.splitext(uri)[1].lower())
     if by_name is not None:
         return by_name

@@ -56,9 +56,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One input file. `size` is in bytes as stored, -1 if the filesystem does not tell it.
+    """One input file. `size` is in stored bytes, and -1 if the filesystem does not tell it.
 
-    `version` changes when the file is written again, as far as the filesystem tells it.
+    `version` changes when the file is written again, if the filesystem shows that.
     """
 
     uri: str
@@ -84,7 +84,7 @@ def expand_inputs(uris: Sequence[str]) -> list[FileInfo]:
 
 
 def part_files(uri: str) -> list[FileInfo]:
-    """The files `part-*` in the directory `uri`, taken literally; none where it is none."""
+    """The files `part-*` in the directory `uri`, taken literally. Empty if it is no directory."""
     fs, path = open_filesystem(uri)
     fs.invalidate_cache()
     listing = Listing(fs, uri)
@@ -107,10 +107,10 @@ def plan_sources(
     most `split.maxsize`. Larger files are cut, and smaller ones are packed together in order.
     Compressed files and files of formats that cannot be cut stay whole. Readers work with any cut.
     If block locations are known, files are also cut at blocks, and small slices are packed by host.
-    A file without bytes makes no split, or one of its own where the format says so.
+    A file without bytes makes no split, or one of its own if the format says so.
 
-    Raises InputError like `expand_inputs` and `check_input`, and for more than `job.maps.max`
-    splits.
+    Raises InputError like `expand_inputs` and `check_input`. Also raises it for more than
+    `job.maps.max` splits.
     """
     for source in sources:
         check_input(source.format)
@@ -175,7 +175,7 @@ def _cut(
 
 
 def _by_lines(source: Source, files: Iterable[FileInfo], blocks: Blocks) -> Iterator[Split]:
-    """A split for every so many lines of a file, and one for a file that cannot be cut."""
+    """A split for every `lines` lines of a file, and one for a file that cannot be cut."""
     for info in files:
         if not info.size:
             continue
@@ -192,7 +192,7 @@ def _by_lines(source: Source, files: Iterable[FileInfo], blocks: Blocks) -> Iter
 
 
 def _of_nothing(source: Source, files: Iterable[FileInfo]) -> Iterator[Split]:
-    """A split for each file without bytes, for formats whose maps have something to do there."""
+    """A split for each file without bytes, for formats whose maps process such files."""
     if maps_empty_files(source.format):
         for info in files:
             if info.size == 0:
@@ -232,7 +232,7 @@ def _pack(
 
 
 def _expand(uri: str) -> list[FileInfo]:
-    """The files of one input, or of each of a list with commas."""
+    """The files of one input, or of each input in a list with commas."""
     uris = uri_list(uri)
     if len(uris) > 1:
         return [info for each in uris for info in _expand(each)]
@@ -261,7 +261,7 @@ def _literal(listing: Listing, path: str) -> Info | None:
 
 def _checked_part(part: str, whole: str) -> str:
     if "://" in whole and "://" not in part and not part.startswith("/"):
-        raise InputError(f"{whole}: does not exist, and in the list {part} has no scheme://")
+        raise InputError(f"{whole}: does not exist. If it is a list, {part} has no scheme://")
     return part
 
 
@@ -291,7 +291,7 @@ def _matching(listing: Listing, path: str, uri: str) -> list[FileInfo]:
 
 
 def _matches(listing: Listing, pattern: str) -> list[Info]:
-    """What a pattern matches; the directories before its first wildcard are not listed."""
+    """The entries that match a pattern. Directories before its first wildcard are not listed."""
     parts = pattern.split("/")
     fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts) - 1)
     root = "/".join(parts[:fixed]) or ("/" if pattern.startswith("/") else "")
@@ -303,7 +303,7 @@ def _files_of(
 ) -> list[FileInfo]:
     """The file of `info`, or the files in the directory of `info`.
 
-    A directory in it is an error, unless it is one of `passed`, which are inputs themselves.
+    A directory in it is an error, unless it is one of `passed`, which are themselves inputs.
     """
     info = _resolved(listing, info, uri)
     if info["type"] != "directory":
@@ -328,10 +328,12 @@ def _files_of(
 
 
 def _check_committed(uri: str, names: Set[str]) -> None:
-    """Refuse a directory that may be half an output: its job died during the commit."""
+    """Refuse a directory that may be a part of an output, because its job died during the
+    commit.
+    """
     if PLAN in names and SUCCESS not in names:
         raise InputError(
-            f"{uri}: is an output whose commit has not ended; wait for its job, or run it again"
+            f"{uri}: is an output whose commit is not complete; wait for its job, or run it again"
         )
 
 

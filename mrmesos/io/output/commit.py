@@ -5,7 +5,7 @@ writes `_SUCCESS` (version 1 of the algorithm of Hadoop's FileOutputCommitter). 
 there the commit completes uploads instead (s3_uploads.py).
 
 The commit may die at any point and run again. Before the first move it writes the list of moves to
-`_commit.json`, and after that it only carries out this list.
+`_commit.json`. After that it only executes this list.
 """
 
 from __future__ import annotations
@@ -118,12 +118,12 @@ class OutputCommitter:
         names = self._dir.names()
         if begun := {TEMPORARY, PLAN} & names:
             raise OutputError(
-                f"{self.uri}: another job writes there, or died doing so; if none does, remove "
+                f"{self.uri}: another job writes there or died there; if no job runs, remove "
                 f"{', '.join(sorted(begun))} in it"
             )
         if names and SUCCESS not in names:
             raise OutputError(
-                f"{self.uri}: cannot be overwritten: without {SUCCESS} it is no finished output "
+                f"{self.uri}: cannot be overwritten: without {SUCCESS} it is not a finished output "
                 "of a job; remove it yourself"
             )
 

@@ -1,7 +1,7 @@
-"""Give all parts of an output one schema: parts that differ are rewritten, a piece at a time.
+"""Gives all parts of an output one schema. Parts that differ are rewritten, a piece at a time.
 
-In: a Conforming on standard input. Out: an empty line for each piece, then a Conformed. Runs in a
-process of its own beside the JobTracker; in tests and in local runs in the caller's process.
+In: a Conforming on standard input. Out: an empty line for each piece, then a Conformed. It runs in
+a process of its own beside the JobTracker. Tests and local runs use the caller's process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BARE_ROWS = 1 << 16
 
 
 def conform(request: Conforming, fs: Any, path: str, told: Callable[[], None]) -> Conformed:
-    """Carry out the request. `path` is the output in `fs`; `told` is called after each piece.
+    """Execute the request. `path` is the output in `fs`. `told` is called after each piece.
 
     A repeated call gives the same files. Raises OutputError.
     """
@@ -79,7 +79,7 @@ def _unified(parts: Sequence[Part], output: str) -> pa.Schema:
 
 
 def _with_column(parts: Sequence[Part], column: str) -> tuple[str, str] | None:
-    """The last of the parts that has values in the column, and its type there."""
+    """The last part that has values in the column, and the column's type there."""
     for part in reversed(parts):
         schema = as_schema(part.note.schema)
         if column in schema.names and not pa.types.is_null(schema.field(column).type):
@@ -166,7 +166,7 @@ def _nulls(schema: pa.Schema, rows: int) -> pa.Table:
 
 
 class _Telling:
-    """A sink that tells of each piece."""
+    """A sink that reports each piece."""
 
     def __init__(self, sink: Any, told: Callable[[], None]) -> None:
         self._sink, self._told = sink, told

@@ -18,7 +18,7 @@ from mrmesos.io.fs.filesystem import OutputError, reason
 from mrmesos.io.output.render_rows import NotRows
 
 Try = Callable[[pa.RecordBatch], object]
-"""Does with a batch what failed, without writing."""
+"""Does to a batch the thing that failed, but writes nothing."""
 
 
 def culprit(batch: pa.RecordBatch, attempt: Try, failures: tuple[type[Exception], ...]) -> int:

@@ -76,8 +76,8 @@ def check_declared(fmt: OutputFormat) -> None:
 def fitted(columns: pa.RecordBatch, schema: pa.Schema, *, complete: bool) -> pa.RecordBatch:
     """The batch with the declared types. Raises MisfitColumn.
 
-    If `complete`, it gets all columns of the schema, and may have no others. Else columns that are
-    not declared stay as they are.
+    If `complete`, it gets all columns of the schema, and may have no others. Otherwise undeclared
+    columns stay as they are.
     """
     names = columns.schema.names
     if complete:
@@ -115,7 +115,7 @@ def _column(column: pa.Array, field: pa.Field, wanted: pa.Field) -> pa.Array:
 
 
 def _objects(objects: list[Any], kind: pa.DataType) -> pa.Array:
-    """Objects of several classes: each class is a column of its own, then all are put in order."""
+    """Objects of several classes. Each class is one column; then all are put in their order."""
     classes = dict.fromkeys(type(each) for each in objects)
     arrays, rows = [], []
     for each in classes:
@@ -154,7 +154,7 @@ def as_declared(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if not _converts(have, kind):
         raise UnfaithfulCast(f"{have} is not {kind}")
     if pa.types.is_integer(have) and pa.types.is_decimal(kind):
-        array = array.cast(pa.decimal128(_WIDE, 0))  # Arrow wants room for all integers
+        array = array.cast(pa.decimal128(_WIDE, 0))  # Arrow wants space for all integers
     made = array.cast(kind)
     if pa.types.is_floating(kind) and not _equal(made.cast(have), array):
         raise UnfaithfulCast(f"a value of {have} is not exactly a {kind}")
@@ -165,7 +165,7 @@ def _struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
     wanted = {field.name for field in kind}
     for field in array.type:
         if field.name not in wanted:
-            raise UnfaithfulCast(f"{field.name} is no field of {kind}")
+            raise UnfaithfulCast(f"{field.name} is not a field of {kind}")
     return struct_as_struct(array, kind, as_declared)
 
 

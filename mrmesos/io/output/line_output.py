@@ -31,7 +31,7 @@ from mrmesos.io.output.render_rows import (
 )
 
 Render = Callable[[pa.RecordBatch], Iterator[Any]]
-"""Renders a batch to bytes for the file; the first batch may add a header."""
+"""Renders a batch to bytes for the file. The first batch may add a header."""
 
 _ROWS_AT_ONCE = 1 << 16
 

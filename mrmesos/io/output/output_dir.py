@@ -22,7 +22,7 @@ TEMPORARY = "_temporary"
 PLAN = "_commit.json"
 """The list of files that a commit moves."""
 NOTHING = "_nothing"
-"""A file in an attempt's directory: the attempt has ended well and has no part file."""
+"""A file in an attempt's directory. It says that the attempt succeeded without a part file."""
 SUCCESS = "_SUCCESS"
 """Marks a complete output."""
 
@@ -141,10 +141,10 @@ class OutputDirectory:
                 return  # an object store: a new name has no existing parent
             above = self._parent(above)
         if found["type"] != "directory":
-            raise OutputError(f"{self.uri}: {above} is no directory; name another output")
+            raise OutputError(f"{self.uri}: {above} is not a directory; name another output")
         if self.is_local and not os.access(above, os.W_OK | os.X_OK):
             raise OutputError(
-                f"{self.uri}: cannot be created, as {above} is not writable; name another output"
+                f"{self.uri}: cannot be created: {above} is not writable; name another output"
             )
 
     def _parent(self, path: str) -> str:

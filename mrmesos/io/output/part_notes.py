@@ -1,9 +1,9 @@
 """Notes of attempts about part files with columns, and the process that gives them one schema.
 
-A part's schema is known when the part is complete. The attempt leaves a note with it beside the
+A part's schema is known when the part is complete. The attempt writes it into a note beside the
 part. So the commit compares a few bytes for each part, and opens none. Only parts that differ are
-read and rewritten. This happens in a process of its own, because the JobTracker does not import
-Arrow. Imports no pyarrow.
+read and rewritten. A process of its own does this, because the JobTracker does not import Arrow.
+Imports no pyarrow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrmesos.io.fs.own_process import ProcessFailed, answer_of
 from mrmesos.io.fs.store_calls import caller
 
 NOTE_SUFFIX = ".schema"
-"""The name of a note is that of its part with this at the end."""
+"""The name of a note is the name of its part and this ending."""
 CONFORMED = "_temporary/_conformed"
 """Directory of the rewritten parts, until the commit moves them."""
 
@@ -28,7 +28,7 @@ _MODULE = "mrmesos.io.output.conform_parts"
 class PartNote(msgspec.Struct, frozen=True):
     """The format and the schema (an Arrow IPC message in base64) of a part.
 
-    The type of all CSV columns is null. `bare`: the number of records without any column, which
+    All CSV columns have the type null. `bare` is the number of records without any column, which
     the file cannot hold.
     """
 
@@ -48,9 +48,9 @@ class Part(msgspec.Struct, frozen=True):
 class Conforming(msgspec.Struct, frozen=True):
     """A request about all parts of one directory of an output.
 
-    `step` is "unify": find the common schema; "rewrite": do so, and write each part that differs
-    below CONFORMED; "replace": rewrite targets in place that have not this `schema`. `pickle_key`
-    signs values that have to be pickled.
+    `step` is "unify", "rewrite" or "replace". "unify" finds the common schema. "rewrite" does so,
+    and writes each part that differs again below CONFORMED. "replace" rewrites in place the targets
+    that do not have this `schema`. `pickle_key` signs values that have to be pickled.
     """
 
     output: str
@@ -61,7 +61,7 @@ class Conforming(msgspec.Struct, frozen=True):
 
 
 class Conformed(msgspec.Struct, frozen=True):
-    """The answer: the common schema, and the sizes of rewritten parts by target; or an error."""
+    """The answer: the common schema, and the sizes of rewritten parts by target. Or an error."""
 
     schema: str = ""
     sizes: dict[str, int] = {}
@@ -72,9 +72,9 @@ Conform = Callable[[Conforming], Conformed]
 
 
 def in_own_process(request: Conforming) -> Conformed:
-    """Carry out the request in a process. Each line of it says that the store has answered.
+    """Execute the request in a process. Each line from it says that the store has answered.
 
-    Raises OutputError, and GivenUp if the planner gave the commit up.
+    Raises OutputError. Raises GivenUp if the planner gave the commit up.
     """
     try:
         last = answer_of(_MODULE, msgspec.json.encode(request), caller(request.output))

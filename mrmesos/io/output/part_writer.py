@@ -1,7 +1,7 @@
 """Part files with columns, each with a note of its schema for the commit.
 
-On S3, a file can be read only after the job's commit, so a part is made on the local disk first: if
-a late column widens the schema, its rows are read back there.
+On S3, a file can be read only after the job's commit. So a part is written on the local disk first.
+If a late column widens the schema, its rows are read back there.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _ROW_GROUP_BYTES = 64 << 20
 _PENDING_BYTES = 8 << 20
 _NO_TABLE = (RecordTypeError, NotRows, MisfitColumn)
 _WRITABLE = pa.RecordBatch.from_pydict({"n": [1]})
-"""Every format holds this. If it cannot be written, no record is at fault."""
+"""Every format can hold this. If it cannot be written, the record is not at fault."""
 _UNWRITABLE = (pa.ArrowException, ValueError, TypeError)
 
 
@@ -81,7 +81,7 @@ class TableWriter:
 
     @property
     def bare(self) -> int:
-        """The number of records, if none has a column. Other parts may tell the columns."""
+        """The number of records, if none has a column. Then only other parts tell the columns."""
         return 0 if len(self.schema) else self._records
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -101,7 +101,7 @@ class TableWriter:
         self._pending_bytes += max(columns.nbytes, batch.nbytes)
         if isinstance(self._fmt, ParquetOutput):
             full = self._pending_bytes >= _ROW_GROUP_BYTES
-        else:  # a column with only nulls so far has no type yet: wait
+        else:  # a column with only nulls has no type yet: wait
             untyped = not len(self.schema) or any(_has_null(field.type) for field in self.schema)
             full = self._sink is not None or not untyped
             full = full or self._pending_bytes >= _PENDING_BYTES
@@ -207,7 +207,7 @@ class TableWriter:
 
         row = culprit(batch, attempt, (MixedColumn,))
         return OutputError(
-            f"{self._uri}: the column {exc.column} holds {exc.one} but now {exc.other} comes, in "
+            f"{self._uri}: the column {exc.column} was {exc.one} so far, but is {exc.other} in "
             f"{record(batch, row, self._records)}; yield one type, or write text"
         )
 

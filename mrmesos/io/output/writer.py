@@ -33,12 +33,10 @@ class Writer(Protocol):
 
 
 def open_writer(fmt: OutputFormat, fs: Any, path: str, pickle_key: str = "") -> Writer:
-    """Create the file and its directory, but no parent directory.
+    """Create the file and its directory, but no parent directory. Raises OutputError with the file.
 
-    `pickle_key` signs pickled values.
-
-    So an attempt that starts after its job has ended and `_temporary` is deleted creates nothing.
-    Raises OutputError with the file.
+    So an attempt that starts after its job has ended, when `_temporary` is deleted, creates
+    nothing. `pickle_key` signs pickled values.
     """
     if isinstance(fmt, NullOutput):
         return NoFile(fs, path)

@@ -189,7 +189,7 @@ def _fold_values(values: pa.Array, spans: np.ndarray, function: str, n: int = 1)
     if is_exact(kind):
         return fold_exact(values, spans, function, _fold_values)
     if len(spans) > len(values) and function in ("sum", "min", "max") and pa.types.is_int64(kind):
-        return values  # groups of one
+        return values  # each group has one record
     if function == "sum" and values.null_count == 0:
         if pa.types.is_uint64(kind):
             return pa.array(_sum_integers(values.to_numpy(), spans))

@@ -41,7 +41,7 @@ def _larger(one: Any, other: Any) -> Any:
 
 
 def _of_equals(one: Any, other: Any) -> Any:
-    """The one to keep of two equal values: 1 of 1 and 1.0, 1.0 of 1.0 and 1.00, in any order."""
+    """Which of two equal values to keep: 1 of 1 and 1.0, 1.0 of 1.0 and 1.00, in any order."""
     if isinstance(one, decimal.Decimal) and isinstance(other, decimal.Decimal):
         a, b = one.as_tuple(), other.as_tuple()
         return other if (b.exponent, -b.sign) > (a.exponent, -a.sign) else one
@@ -66,7 +66,7 @@ def fold_exact(values: pa.Array, spans: np.ndarray, function: str, fold: FoldVal
     """Fold a column of `exact` by `sum`, `min` or `max`."""
     if function not in _PYTHON:
         raise RecordTypeError(
-            f"integers beside floats, or decimals, cannot be folded by {function}"
+            f"a column of integers and floats, or of decimals, cannot be folded by {function}"
         )
     if not is_mixed(values.type):
         return _fold_scaled(values, spans, function, fold)
@@ -102,7 +102,9 @@ def _smaller_or_larger(ints: pa.Array, floats: pa.Array, function: str) -> pa.Ar
 
 
 def _fold_scaled(values: pa.Array, spans: np.ndarray, function: str, fold: FoldValues) -> pa.Array:
-    """A sum has the most decimal places of its group, as in Python; equal values the fewest."""
+    """A sum has the most decimal places of its group, as in Python. Equal values have the
+    fewest.
+    """
     decimals, scales = values.flatten()
     folded = fold(decimals, spans, function)
     if function == "sum":
@@ -126,7 +128,7 @@ def sum_decimals(values: pa.Array, spans: np.ndarray, fold: FoldValues) -> pa.Ar
 
 
 def _narrow(sums: pa.Array) -> pa.Array:
-    """As decimal128 if all fit, so that batches agree on a type where they can."""
+    """The sums as decimal128 if all fit. So batches have the same type where possible."""
     if pa.types.is_decimal128(sums.type) or sums.type.scale > 38:
         return sums
     try:

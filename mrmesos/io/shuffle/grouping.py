@@ -136,7 +136,7 @@ def first_fields(key: pa.Array, field: pa.Field, count: int) -> pa.Array:
         columns = [plain(column) for column in key.flatten()[:count]]
     else:
         raise RecordTypeError(
-            f"keys of the type {key.type} have no {count} first fields; with "
+            f"keys of the type {key.type} have fewer than {count} fields; with "
             f"grouping_fields = {count} keys are tuples of at least {count}"
         )
     names = [f"_{index}" for index in range(count)]
@@ -148,7 +148,7 @@ def _first(key: Any, count: int) -> tuple[Any, ...]:
         return (None,) * count
     if not isinstance(key, tuple) or len(key) < count:
         raise RecordTypeError(
-            f"the key {shown(key)} has no {count} first fields; with grouping_fields = {count} "
+            f"the key {shown(key)} has fewer than {count} fields; with grouping_fields = {count} "
             f"keys are tuples of at least {count}"
         )
     return key[:count]

@@ -43,7 +43,7 @@ _MIXER = (
 )
 _LONG = 128
 _AT_ONCE = 1 << 15
-"""Rows of text hashed together; a few arrays of this many words fit a processor's cache."""
+"""Rows of text that are hashed together. A few arrays of this many words fit a CPU cache."""
 _CANONICAL_NAN = np.uint64(0x7FF8000000000000)
 
 

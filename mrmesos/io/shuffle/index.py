@@ -24,7 +24,7 @@ _HEADER = struct.Struct("<4sB3xII")
 _SEGMENT = struct.Struct("<QQQI")
 _MAGIC, _VERSION = b"MRIX", 1
 MAX_SEGMENTS = 1_000_000
-"""An index with more partitions than this counts as corrupt."""
+"""An index with more partitions than this counts as damaged."""
 
 
 class CorruptIndexError(Exception):

@@ -1,8 +1,8 @@
 """Merging sorted runs, and iterating over groups of equal keys.
 
-Runs are merged by ranges of keys, not row by row. Each run has one batch in memory. All rows up to
-the smallest last key of these batches come next, in any run. Kernels join and sort these rows (the
-sort is fast, because they are a few sorted runs).
+Runs are merged by ranges of keys, not row by row. Each run has one batch in memory. Of the last
+keys of these batches, take the smallest. All rows up to this key, in any run, come next. Kernels
+join and sort these rows. The sort is fast, because the rows are a few sorted runs.
 """
 
 from __future__ import annotations

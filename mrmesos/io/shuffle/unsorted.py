@@ -69,7 +69,8 @@ class UnsortedWriter:
     def _write(self, segment: Callable[[BinaryIO, int], Segment]) -> None:
         path = self._directory / f"run-{len(self._runs)}.data"
         segments: list[Segment] = []
-        self._runs.append((path, segments))  # before it exists: abort() removes it in any case
+        # before the file exists, so that abort() always removes it
+        self._runs.append((path, segments))
         with named(path), path.open("wb", buffering=_BUFFER) as file:
             segments.extend(segment(file, number) for number in range(self._num_partitions))
 
@@ -121,7 +122,7 @@ class UnsortedWriter:
 
 
 def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
-    """The bytes of a segment, checked once the last of them was given."""
+    """The bytes of a segment. They are checked after the last of them."""
     if not segment.length:
         return
     crc32 = 0

@@ -23,7 +23,7 @@ def decoded(given: InputBatch, name: str) -> list[Any]:
         row = _first_bad(column)
         culprit = _field(column.slice(row, 1), name if not (given.table and name == VALUE) else "")
         raise InputError(
-            f"{given.uri} {given.unit} {given.places[row]}: the column {culprit!r}: {exc}; skip "
+            f"{given.uri} {given.unit} {given.places[row]}: the column {culprit!r}: {exc}; leave "
             "it out with columns=, rewrite the file, or use a BatchMapper, which gets it as it is"
         ) from exc
 

@@ -167,7 +167,7 @@ def test_parts_of_lists_and_alternatives_that_are_missing(here: Path) -> None:
         names(here, "{c,d}*")
     with pytest.raises(InputError, match="more than 10000 patterns"):
         names(here, "{a,b}" * 20)
-    with pytest.raises(InputError, match="the list b has no scheme"):
+    with pytest.raises(InputError, match="If it is a list, b has no scheme"):
         expand_inputs([f"file://{here}/a,b"])
     assert names(here, f"a,{here}/b", f"a,file://{here}/b") == ["a/x", "a/x", "b/y", "b/y"]
     with pytest.raises(InputError, match="does not exist"):

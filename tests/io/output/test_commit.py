@@ -322,7 +322,9 @@ def test_existing_outputs_are_refused(tmp_path: Path) -> None:
 def test_impossible_places_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = committer(tmp_path / "file" / "deep" / "out")
-    with pytest.raises(OutputError, match=r"file is no directory; name another output") as caught:
+    with pytest.raises(
+        OutputError, match=r"file is not a directory; name another output"
+    ) as caught:
         out.check_absent()
     assert "\n" not in str(caught.value)
     with pytest.raises(OutputError, match=r"deep/out: output cannot be created: Not a directory;"):
@@ -359,7 +361,7 @@ def test_read_only_places_are_refused() -> None:
         place.chmod(0o555)
         out = committer(place / "a" / "out")
         assert as_nobody(out.check_absent) == (
-            f"OutputError: {place}/a/out: cannot be created, as {place} is not writable; "
+            f"OutputError: {place}/a/out: cannot be created: {place} is not writable; "
             "name another output"
         )
         assert as_nobody(out.setup_job).startswith(

@@ -114,7 +114,7 @@ def test_a_half_committed_output_is_no_input(tmp_path: Path) -> None:
 
     with pytest.raises(Crash):
         committer(path, Dies(lambda _: None)).commit_job(WINNERS)
-    with pytest.raises(InputError, match="commit has not ended"):
+    with pytest.raises(InputError, match="commit is not complete"):
         plan_splits([str(path)], TextInput(), Conf({}))
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_finished_output_is_not_overwritten(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="no finished output of a job; remove it yourself"):
+    with pytest.raises(OutputError, match="not a finished output of a job; remove it yourself"):
         committer(mine).check_absent()
     with pytest.raises(OutputError, match="exists already"):
         committer(mine / "thesis.txt").check_absent()

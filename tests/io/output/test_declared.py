@@ -186,7 +186,7 @@ def test_orc_has_declared_types_of_its_own(tmp_path: Path, fmt: Any) -> None:
 
 def test_a_column_of_two_types_names_the_record(tmp_path: Path) -> None:
     with pytest.raises(
-        OutputError, match=r"column n holds int64 but now string .* record 3, .*'x'"
+        OutputError, match=r"column n was int64 so far, but is string .* record 3, .*'x'"
     ):
         write(ParquetOutput(records=True), tmp_path, [{"n": 1}, {"n": 2}], [{"n": "x"}])
     with pytest.raises(OutputError, match=r"column value .* record 4, with the key 1 .*'x'"):

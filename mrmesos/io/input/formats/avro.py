@@ -75,7 +75,7 @@ class _Raw(io.RawIOBase):
 
 
 class _Joined:
-    """The header of a file, then its bytes from a block on: what fastavro reads as a file."""
+    """The header of a file, then its bytes from a block on. fastavro reads this as a file."""
 
     def __init__(self, header: bytes, file: Any, start: int) -> None:
         self._header, self._file = io.BytesIO(header), file
@@ -101,7 +101,7 @@ def _blocks(split: Split, job: JobColumns) -> Iterator[InputBatch]:
 
 
 def _first_block(header: _Header, start: int) -> int:
-    """The offset of the first block at `start` or behind it; -1 if there is none."""
+    """The offset of the first block at or after `start`. -1 if there is none."""
     if start <= len(header.data):
         return len(header.data)
     sync, at, behind = header.data[-_SYNC_BYTES:], start - _SYNC_BYTES, b""

@@ -48,9 +48,7 @@ def arrow_schema_of(schema: Any, named: Mapping[str, Any]) -> pa.Schema:
         try:
             fields.append(pa.field(field["name"], _type_of(field["type"], named, (), top=True)))
         except _NoType as exc:
-            raise BadColumn(
-                field["name"], f"{exc}; name the columns to read with columns=, without it"
-            ) from None
+            raise BadColumn(field["name"], f"{exc}; name the other columns with columns=") from None
     return pa.schema(fields)
 
 
@@ -69,7 +67,7 @@ def _type_of(
     kind = schema["type"]
     if "logicalType" in schema and (logical := _logical(schema)) is not None:
         if logical == pa.uuid() and not top:
-            raise _NoType("it has UUIDs within, which Arrow makes only of whole columns")
+            raise _NoType("it contains UUIDs, which Arrow supports only as whole columns")
         return logical
     if kind == "array":
         return pa.list_(_type_of(schema["items"], named, within))
@@ -80,7 +78,7 @@ def _type_of(
     if kind in ("record", "error"):
         name = schema["name"]
         if name in within:
-            raise _NoType(f"the record {name} holds itself, and Arrow has no such type")
+            raise _NoType(f"the record {name} contains itself, and Arrow has no such type")
         inner = (*within, name)
         return pa.struct(
             [(each["name"], _type_of(each["type"], named, inner)) for each in schema["fields"]]

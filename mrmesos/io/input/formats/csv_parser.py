@@ -24,7 +24,7 @@ _SHOWN_CHARS = 60
 
 @dataclass(slots=True)
 class _Counts:
-    """The rows of one call of Arrow that have another number of fields than there are columns."""
+    """The rows of one call of Arrow whose number of fields is not the number of columns."""
 
     skips: bool
     found: dict[int, int] = field(default_factory=dict)
@@ -44,7 +44,9 @@ class CsvParser:
     types: dict[str, pa.DataType]
 
     def parse(self, lines: ParsedLines, first: int, last: int) -> pa.RecordBatch:
-        """The rows `[first, last)`. Raises BadRows; of one row it says what is wrong with it."""
+        """The rows `[first, last)`. Raises BadRows. For a single row, the message says what is
+        wrong.
+        """
         data, bounds = lines.data(first, last), lines.bounds(first, last)
         self._check_signs(data, bounds)
         counts = _Counts(skips=self.fmt.short_rows == "null")
@@ -101,7 +103,7 @@ class CsvParser:
         return pacsv.read_csv(pa.BufferReader(data), read, parse, convert)
 
     def _with_nulls(self, table: pa.Table, short: dict[int, int]) -> pa.Table:
-        """Null instead of what the padding of short rows made."""
+        """Replace by null the values that come from the padding of short rows."""
         fields = np.full(table.num_rows, len(self.names))
         fields[list(short)] = list(short.values())
         columns = []

@@ -1,4 +1,4 @@
-"""What is wrong with a file of columns: its place in the file, its column, and what to do.
+"""Describes a problem with a file of columns: its place, its column, and what to do.
 
 In: an exception of Arrow. Out: an InputError. Only a file that is really broken is called damaged.
 """
@@ -25,12 +25,12 @@ _OWN = {
 }
 _IN_COLUMN = re.compile(r"^In column \d+: (Invalid: )?")
 _TOO_MUCH = ("is out of range for", "acceptable range")
-"""What Arrow says of files that are whole, but hold what it has no value for."""
+"""Arrow's words for a file that is whole, but has values that Arrow cannot hold."""
 _REPLACE = "replace it, or use another input format"
 
 
 class BadColumn(ValueError):
-    """A column is as it should be, but cannot become what the job reads."""
+    """A column is valid, but cannot become what the job reads."""
 
     def __init__(self, column: str, why: str) -> None:
         super().__init__(f"the column {column!r}: {why}")
@@ -69,9 +69,9 @@ def opened(uri: str, kind: str) -> Iterator[Any]:
 def in_unit(
     where: str, columns: Iterable[str] = (), probe: Callable[[str], None] | None = None
 ) -> Iterator[None]:
-    """Exceptions of the body get a place, such as `row group 2 of 5`.
+    """Give exceptions of the body a place, such as `row group 2 of 5`.
 
-    `probe` reads one column of that unit: the first that raises is named.
+    `probe` reads one column of that unit. The first column whose probe raises is named.
     """
     try:
         yield
@@ -130,13 +130,13 @@ def _explained(uri: str, kind: str, exc: Exception) -> InputError:
     first = _first_bytes(uri)
     said = arrow_says(exc)
     if not first:
-        said, advice = "it is empty", "replace it, or leave it out"
+        said, advice = "it is empty", "replace it, or remove it from the input"
     elif found := _other_format(kind, first):
         said, advice = f"its first bytes are those of {found}", _REPLACE
     elif first.startswith(b"PARE") or _is_about_keys(said):
-        advice = "it is encrypted, and there is no way to give keys: replace it by a decrypted file"
+        advice = "it is encrypted, and mrmesos takes no keys: replace it by a decrypted file"
     elif isinstance(problem, pa.ArrowNotImplementedError):
-        advice = f"Arrow {pa.__version__} does not support this: write it without, and replace it"
+        advice = f"Arrow {pa.__version__} does not support this: write the file again without it"
     elif "need to install" in said:
         advice = "here and on all agents: pip install 'mrmesos[avro]'"
     elif "too deeply nested" in said:

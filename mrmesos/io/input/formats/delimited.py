@@ -103,7 +103,7 @@ def _places(block: LineBlock) -> Positions:
 
 
 def _behind(blocks: Iterator[LineBlock], header: int) -> Iterator[LineBlock]:
-    """The blocks without the header, if it is in one of them."""
+    """The blocks without the header, if one of them contains it."""
     for block in blocks:
         if block.offset <= header < block.offset + len(block.data) and header in _places(block):
             yield from _without_first_row(block)
@@ -124,7 +124,7 @@ def _names(block: LineBlock, fmt: CsvInput) -> list[str]:
     except (UnicodeDecodeError, csv.Error) as exc:
         words = str(exc)
         if isinstance(exc, csv.Error) and b"\r" in row.removesuffix(b"\n").removesuffix(b"\r"):
-            words = "rows end in \\r alone, and must end in \\n; convert the file (tr '\\r' '\\n')"
+            words = "rows end in \\r alone, but must end in \\n; convert the file (tr '\\r' '\\n')"
         raise InputError(f"{block.uri}: its header cannot be read: {words}") from exc
     if not names or len(set(names)) < len(names):
         wrong = "is empty" if not names else "names a column twice"
@@ -165,7 +165,7 @@ def _parser(
     types: dict[str, pa.DataType],
     others: Iterable[str],
 ) -> CsvParser:
-    """`others` are columns that do not stand in the file."""
+    """`others` are columns that are not in the file."""
     known, read = {*names, *others}, [name for name in fmt.columns if name not in set(others)]
     if names and fmt.missing_columns == "null":
         read = [name for name in read if name in known]

@@ -1,7 +1,7 @@
-"""One file's columns as those of the job's table: what is missing is null, types are widened.
+"""Brings one file's columns to those of the job's table: missing ones are null, types are widened.
 
-In: the schema of a file, what the job wants, and what planning decided (InputTable). Out: which
-columns to read, and the rows with the columns of the table. Thread: a worker's.
+In: the schema of a file, the columns that the job wants, and what planning has decided
+(InputTable). Out: the columns to read, and rows with the columns of the table. Thread: a worker's.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _NAMES_SHOWN = 20
 
 
 _Chosen = tuple[pa.Schema, list[str], tuple[tuple[str, str], ...]]
-"""The columns to make of files with one schema, those to show, and the partition columns."""
+"""What to do with files of one schema: columns to make, columns to show, partition columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobColumns:
-    """The columns that a job reads of an input, whatever single files hold.
+    """The columns that a job reads of an input, in all its files.
 
     `schema` is None if each file tells its own. `partitions` are the columns of directory names.
     """
@@ -49,8 +49,8 @@ class JobColumns:
     def in_file(self, uri: str, own: pa.Schema, also: Sequence[str] = ()) -> FileColumns:
         """The columns of a file with the schema `own`. `also` has columns that filters need.
 
-        Raises InputError if no file has a wanted column, if a column is there twice, or if the
-        file is not the one that was there when the job was planned.
+        Raises InputError if no file has a wanted column, or if a column is there twice. Also raises
+        it if the file is not the one that existed when the job was planned.
         """
         key = own.serialize().to_pybytes()  # a job may have thousands of files of one schema
         if key not in self._seen:
@@ -91,7 +91,9 @@ class JobColumns:
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """How to read the rows of one file: `read` in it, make them `schema`, and show `names`."""
+    """How to read the rows of one file: read the columns `read`, make them `schema`, show
+    `names`.
+    """
 
     uri: str
     own: pa.Schema
@@ -101,7 +103,9 @@ class FileColumns:
 
     @property
     def read(self) -> list[str]:
-        """The columns to read in the file. Without any, its first column, which tells the rows."""
+        """The columns to read in the file. If there are none, its first column, which counts the
+        rows.
+        """
         there = set(self.own.names)
         found = [name for name in self.schema.names if name in there and name not in self.constants]
         return found or self.own.names[:1]
@@ -129,7 +133,7 @@ class FileColumns:
 
 
 def partition_values(uri: str, table: InputTable | None) -> dict[str, int | str | None]:
-    """The columns that the directories of a file give to its rows."""
+    """The partition columns of a file's rows: their values stand in its directories' names."""
     if table is None or not table.partitions:
         return {}
     texts = values_of(uri)
@@ -137,13 +141,13 @@ def partition_values(uri: str, table: InputTable | None) -> dict[str, int | str 
 
 
 def check_given(uri: str, own: Iterable[str], partitions: Container[str]) -> None:
-    """Raise InputError if a column of the file would give way to that of a missing directory."""
+    """Raise InputError if a column of the file has the name of a partition column it lacks."""
     clashing = [name for name in own if name in partitions]
     missing = [name for name in clashing if name not in values_of(uri)] if clashing else []
     if missing:
         raise InputError(
-            f"{uri}: holds the column {missing[0]!r}, which other files of the input have from "
-            f"directories named {missing[0]}=…, and lies in none; move it into one, or set "
+            f"{uri}: has the column {missing[0]!r}. Other files of the input take it from "
+            f"directories named {missing[0]}=…; move this file into such a directory, or set "
             "partitioning=None in the input format"
         )
 
@@ -154,9 +158,9 @@ def with_partitions(
     table: InputTable | None,
     values: dict[str, int | str | None],
 ) -> pa.RecordBatch:
-    """The rows with these columns last; they take the place of columns of the same name.
+    """The rows with these columns last. They replace columns of the same name.
 
-    Raises InputError as `check_given` does.
+    Raises InputError, see `check_given`.
     """
     if table is None or not values:
         return batch
@@ -169,7 +173,7 @@ def with_partitions(
 
 
 def check_names(found: str, wanted: Iterable[str], there: Sequence[str]) -> None:
-    """Raise InputError for a wanted column that is not there; it lists names that are near.
+    """Raise InputError for a wanted column that does not exist. It lists similar names.
 
     `found` begins the message: `data.parquet: has no`.
     """
@@ -203,7 +207,7 @@ def _check_known(uri: str, own: Sequence[str], planned: Sequence[str]) -> None:
 
 
 def check_single(uri: str, name: str, own: pa.Schema) -> None:
-    """Raise InputError if the column, or a field in it, is there twice; or if it is too deep."""
+    """Raise InputError if the column or a field in it exists twice, or if it is nested too deep."""
     count = own.names.count(name)
     if count > 1:
         found = f"has {count} columns named {name!r}"
@@ -217,13 +221,13 @@ def check_single(uri: str, name: str, own: pa.Schema) -> None:
     else:
         return
     raise InputError(
-        f"{uri}: {found}, and a row can hold one; name the columns to read with columns=, without "
-        "this one, or rewrite the file"
+        f"{uri}: {found}, and a row can hold one; name the other columns with columns=, "
+        "or rewrite the file"
     )
 
 
 def _doubled(column: pa.Field) -> str:
-    """The path of a field of a struct in the column whose name is there twice; empty if none."""
+    """The path of a field in the column that is a struct's second with its name. Empty if none."""
     kind = column.type
     children = [kind.field(index) for index in range(kind.num_fields)]
     seen = set()
@@ -237,7 +241,7 @@ def _doubled(column: pa.Field) -> str:
 
 
 def _check_readable(schema: pa.Schema) -> None:
-    """Raise ValueError if a name is not UTF-8: it would fail later, when rows are decoded."""
+    """Raise ValueError if a name is not UTF-8. It would fail later, when rows are decoded."""
     try:
         _check_text(schema)
     except UnicodeDecodeError as exc:
@@ -252,7 +256,7 @@ def _check_text(fields: Iterable[pa.Field]) -> None:
 
 
 def _field(whole: pa.Schema, name: str, own: pa.Schema) -> pa.Field:
-    """The field of the table; that of the file, with its metadata, if it has the same type."""
+    """The field of the table. If types are equal, that of the file, because it has its metadata."""
     wanted = whole.field(name)
     index = own.get_field_index(name)
     kind = _laid_out(wanted.type)

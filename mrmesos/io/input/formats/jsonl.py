@@ -83,7 +83,7 @@ def _objects(
 
 
 def _update(uri: str, objects: list[Any], values: dict[str, int | str | None]) -> None:
-    """Add columns to the objects; a JSON value of another kind has none."""
+    """Add columns to the objects. JSON values of other kinds stay as they are."""
     for each in objects:
         if isinstance(each, dict):
             check_given(uri, values.keys() & each.keys(), values)
@@ -130,7 +130,7 @@ def _as_python_writes(data: bytes) -> list[Any] | None:
 
 
 def _wrong_with(lines: ParsedLines, first: int, last: int, problem: str) -> str:
-    """What is wrong with one line that is not JSON, and what to do if its file is another JSON."""
+    """What is wrong with one line that is not JSON, and what to do if the file is other JSON."""
     if last - first > 1:
         return problem  # each half is tried
     try:
@@ -155,7 +155,7 @@ def _wrong_with(lines: ParsedLines, first: int, last: int, problem: str) -> str:
 
 
 _OVER_LINES = (
-    "JSON lines have one value a line and here an array or an object seems to go over "
+    "JSON lines have one value a line, but here an array or an object seems to go over "
     "several lines; make lines of it (jq -c '.[]' FILE for an array, jq -c . FILE for objects)"
 )
 _CUT_OFF = "the line ends before its value does, so it may have been cut off"
@@ -164,7 +164,7 @@ _CUT_OFF = "the line ends before its value does, so it may have been cut off"
 def _wrong_column(
     lines: ParsedLines, first: int, last: int, schema: pa.Schema | None, problem: str
 ) -> str:
-    """What is wrong with one line that Arrow cannot make columns of."""
+    """What is wrong with one line that Arrow cannot turn into columns."""
     if last - first > 1:
         return problem
     found = _wrong_with(lines, first, last, "")

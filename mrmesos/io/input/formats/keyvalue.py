@@ -42,11 +42,11 @@ def read_key_values(
 def _cut_where_they_lie(
     block: LineBlock, starts: Positions, ends: Positions, fmt: KeyValueTextInput
 ) -> tuple[pa.Array, pa.Array] | None:
-    """Keys and values of a block, without copying it line by line.
+    """Keys and values of a block, without copying each line.
 
     Returns None if the block needs decoding, or if a line has not exactly one separator. The block
-    is treated as one column of key, separator, value, line end, and so on; Arrow takes the keys and
-    the values.
+    counts as one column of key, separator, value, line end, and so on. Arrow takes the keys and the
+    values.
     """
     data, count = block.data, len(starts)
     found = np.flatnonzero(data == ord(fmt.separator))

@@ -1,9 +1,5 @@
-"""Hive partition directories: columns whose values stand in directory names, as `year=2024`.
-
-In: URIs of files. Out: names, types and values of such columns. Pure; imports no pyarrow.
-
-Only the directories directly above a file count, as long as each is `name=value`. So a `run=5` far
-up in the path of a table makes no column.
+"""Hive partition directories: columns whose values stand in directory names, such as
+`year=2024`.
 """
 
 from __future__ import annotations
@@ -42,7 +38,7 @@ def _values_in(directory: str) -> Values:
     values = dict(reversed(pairs))
     if len(values) < len(pairs):
         raise InputError(
-            f"{directory}: two directories give the same column; rename one, or set "
+            f"{directory}: two directories name the same column; rename one, or set "
             "partitioning=None in the input format"
         )
     return values
@@ -103,7 +99,7 @@ def passing(
 
 
 def _passes(found: Scalar, operator: str, value: Scalar | Sequence[Scalar]) -> bool:
-    """As Arrow compares: a comparison with null passes nothing, but null may be in a list."""
+    """Compares as Arrow does: null passes no comparison, but may be in a list."""
     if operator in ("in", "not in"):
         assert isinstance(value, list | tuple)
         return (found in value) == (operator == "in")

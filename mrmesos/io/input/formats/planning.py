@@ -87,7 +87,7 @@ def check_csv(fmt: CsvInput) -> None:
 
 
 def newlines_in_fields(fmt: CsvInput) -> bool:
-    """Whether a newline may be part of a field, so that nobody can tell rows in mid-file."""
+    """Whether a field may contain a newline. Then no map can find a row in the middle of a file."""
     return bool((fmt.quote or fmt.escape) and fmt.newlines_in_fields)
 
 

@@ -145,12 +145,12 @@ def splits_files(fmt: InputFormat) -> bool:
 
 
 def lines_per_map(fmt: InputFormat) -> int:
-    """How many lines each map gets; 0 if the size of a split does not count lines."""
+    """How many lines each map gets. 0 if splits are not counted in lines."""
     return fmt.lines_per_map if isinstance(fmt, TextInput) else 0
 
 
 def maps_empty_files(fmt: InputFormat) -> bool:
-    """Whether a file without bytes has a map."""
+    """Whether a file without bytes gets a map."""
     return isinstance(fmt, TextInput | KeyValueTextInput) and fmt.empty_files
 
 

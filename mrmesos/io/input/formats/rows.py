@@ -134,7 +134,7 @@ def tables(
 ) -> Iterator[InputBatch]:
     """The good rows of a file's blocks as a struct column. Raises InputError like Parsing.over.
 
-    `shown` makes the columns that the mapper gets of those that were parsed.
+    `shown` turns the parsed columns into the columns that the mapper gets.
     """
     for block in blocks:
         lines = ParsedLines(block, strip=strip)

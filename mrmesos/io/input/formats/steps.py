@@ -1,4 +1,4 @@
-"""Reader of what an earlier step of the chain wrote (io/columns/step_file.py)."""
+"""Reads the output of an earlier step of the chain (io/columns/step_file.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mrmesos.io.input.formats.tables import holds
 def read_steps(split: Split, fmt: StepInput, *, records: bool = False) -> Iterator[InputBatch]:
     """The records of the split in order. Keys and values are those that the step yielded.
 
-    Without `records`, columns of objects become plain Arrow types where there are some.
+    Without `records`, columns of objects get plain Arrow types where these hold them.
     """
     for slice_ in split.slices:
         try:

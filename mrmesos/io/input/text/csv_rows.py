@@ -82,7 +82,7 @@ def _whole_rows(
 
 
 def row_ends(data: Bytes, signs: Signs) -> Positions:
-    """The newlines that end a row: those behind an even number of quotes, and not escaped.
+    """The newlines that end a row: an even number of quotes is before them, and no escape.
 
     `data` begins with a row.
     """
@@ -103,9 +103,9 @@ def row_ends(data: Bytes, signs: Signs) -> Positions:
 def _comments(
     data: Bytes, comment: int, all_newlines: Positions, newlines: Positions, quotes: Positions
 ) -> tuple[Positions, Positions]:
-    """The ends of comment lines, and the quotes outside of them.
+    """The ends of comment lines, and the quotes outside them.
 
-    A line is a comment if a row would begin there: that depends on the quotes before it.
+    A line is a comment if a row would begin there. That depends on the quotes before it.
     """
     begins = np.concatenate(([0], all_newlines + 1)).astype(np.int64)
     begins = begins[begins < len(data)]
@@ -155,7 +155,7 @@ def _without(places: Positions, others: Positions) -> Positions:
 
 
 def _escaped(data: Bytes, escape: int) -> Positions:
-    """The positions behind an odd number of escape characters."""
+    """The positions after an odd number of escape characters."""
     places = _places(data, escape)
     if not len(places):
         return _NONE

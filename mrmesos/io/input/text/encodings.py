@@ -1,9 +1,10 @@
-"""Encodings of text files: which of them leave a file cuttable, and reading the others as UTF-8.
+"""Encodings of text files: which of them allow cutting a file, and reading the others as UTF-8.
 
-A file is cut into lines before it is decoded, where its encoding contains ASCII. Files in the
-others (UTF-16, UTF-32, EBCDIC) are decoded from their start on and read as UTF-8, so one map reads
-such a file. CSV and JSON lines are parsed as UTF-8: there, encodings of one byte a character are
-cut too, and the others that contain ASCII (Shift JIS, GB 18030) are not. Imports no pyarrow.
+If an encoding contains ASCII, a file is cut into lines before it is decoded. Files in other
+encodings (UTF-16, UTF-32, EBCDIC) are decoded from their start on and read as UTF-8, so one map
+reads such a file. CSV and JSON lines are parsed as UTF-8. For them, files in encodings of one byte
+a character are cut, too. Files in other encodings that contain ASCII (Shift JIS, GB 18030) are not.
+Imports no pyarrow.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def is_utf8(encoding: str) -> bool:
 
 @cache
 def contains_ascii(encoding: str) -> bool:
-    """Whether ASCII text has the same bytes in this encoding, perhaps behind a byte order mark."""
+    """Whether ASCII text has the same bytes in this encoding, except for a byte order mark."""
     return "\r\n\taZ09".encode(encoding).endswith(b"\r\n\taZ09")
 
 
@@ -39,7 +40,7 @@ def is_single_byte(encoding: str) -> bool:
 
 
 def read_as_utf8(encoding: str, *, parsed: bool) -> bool:
-    """Whether files in this encoding are decoded from their start on, and so never cut.
+    """Whether files in this encoding are decoded from their start on. Then they are never cut.
 
     `parsed` is for formats that parse text (CSV, JSON lines) instead of passing it on.
     """
@@ -50,7 +51,9 @@ def read_as_utf8(encoding: str, *, parsed: bool) -> bool:
 
 @cache
 def utf8_lengths(encoding: str) -> tuple[int, ...]:
-    """How many bytes of UTF-8 each byte of a single-byte encoding takes; one where undecodable."""
+    """How many bytes of UTF-8 each byte of a single-byte encoding takes. 1 if it does not
+    decode.
+    """
     return tuple(
         len(bytes([byte]).decode(encoding, "surrogateescape").encode("utf-8", "surrogateescape"))
         for byte in range(256)

@@ -151,7 +151,7 @@ def line_number(uri: str, offset: int, text: AsText) -> int | None:
                 data = source.read_behind(nothing, min(_COUNTED_AT_ONCE, offset - source.position))
                 count += int(np.count_nonzero(data == NEWLINE))
     except InputError:
-        return None  # the error that is being told matters more
+        return None  # the error that is being reported matters more
     return count
 
 

@@ -2,8 +2,8 @@
 `textinputformat.record.delimiter`.
 
 A record belongs to the slice that contains its first byte. A delimiter such as two newlines can
-overlap with itself: in three newlines the first two count. Where a slice begins within such a run,
-the run is read from its start, so that any cut gives the records of the whole file.
+overlap with itself: of three newlines, the first two count. If a slice begins within such a run,
+the run is read from its start. So any cut gives the same records as the whole file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mrmesos.io.input.text.lines import LineBlock, Positions, shorter, too_long
 from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 
 _RUN_MAX = 1 << 26
-"""So far back a run of overlapping delimiters is followed."""
+"""A run of overlapping delimiters is followed back this far."""
 
 
 def record_blocks(
     piece: FileSlice, delimiter: bytes, batch_bytes: int, max_record: int, text: AsText
 ) -> Iterator[LineBlock]:
-    """The records of the slice; `newlines` of a block are where its delimiters begin.
+    """The records of the slice. `newlines` of a block are the beginnings of its delimiters.
 
     Raises InputError with the file and, if known, the offset.
     """
@@ -43,14 +43,14 @@ def record_blocks(
                 return
         if back > _RUN_MAX:
             raise InputError(
-                f"{piece.uri}: more than {_RUN_MAX} bytes before offset {piece.start} are nothing "
-                "but delimiters that overlap; compress the file, so that it is not cut"
+                f"{piece.uri}: more than {_RUN_MAX} bytes before offset {piece.start} are only "
+                "overlapping delimiters; compress the file, so that it is not cut"
             )
         back *= 8
 
 
 class _Reader:
-    """Cuts what a source gives. `data` is what was read and is still needed."""
+    """Cuts the bytes of a source. `data` has the bytes that were read and are still needed."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class _Reader:
         self._offset = begin  # of the first byte of `data`
 
     def _more(self) -> bool:
-        """Read on. Long records double what is read, so they are not searched too often."""
+        """Read on. Long records double the size of a read, so they are not searched too often."""
         ended = self._source.ended
         if ended:
             return False
@@ -83,7 +83,7 @@ class _Reader:
         self._offset += count
 
     def skip_to(self, start: int) -> bool:
-        """Drop all before the first record of the slice; False if its place cannot be told yet."""
+        """Drop all bytes before the slice's first record. False if its place is not known yet."""
         if not start:
             return True
         size, first = len(self._delimiter), self._offset
@@ -134,7 +134,7 @@ class _Reader:
 
 
 def _occurrences(data: bytes, delimiter: bytes) -> Positions:
-    """Where the delimiters begin that do not overlap one before them."""
+    """Where delimiters begin, without those that overlap an earlier one."""
     places, at = [], data.find(delimiter)
     while at >= 0:
         places.append(at)

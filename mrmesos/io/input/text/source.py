@@ -1,7 +1,7 @@
-"""A file's bytes in order: decompressed, and as UTF-8 where its encoding has no ASCII.
+"""A file's bytes in order: decompressed, and as UTF-8 if its encoding does not contain ASCII.
 
-Input: a URI, and what the input format says of compression and encoding. Output: bytes. The first
-bytes of a file say how it is read; they are looked at once, by whoever reads a slice of it.
+Input: a URI, and the format's compression and encoding. Output: bytes. The first bytes of a file
+decide how it is read. Every slice of the file looks at them once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class AsText:
-    """What an input format of text says of its files. `parsed`: its reader needs UTF-8."""
+    """What an input format of text says about its files. `parsed`: its reader needs UTF-8."""
 
     compression: str = ""
     encoding: str = ""
@@ -44,15 +44,15 @@ class LineSource:
     """A file's bytes in order, decompressed. `position` is the offset of the next byte.
 
     The caller plans to stop at `until` (-1: at the end), so read-ahead stops there. `compression`
-    names the codec, or is "none"; empty means to find out: by the name, with `by_content` also by
-    magic numbers.
+    names the codec, or is "none". If it is empty, the name of the file decides. With `by_content`,
+    magic numbers decide, too.
 
-    A file that is read as `text` is decompressed if its first bytes cannot be text. What surely is
-    no text is an InputError. If it has to be decoded from its start on, it is read as UTF-8, and
-    offsets count its bytes.
+    A file that is read as `text` is decompressed if its first bytes cannot be text. Content that
+    surely is not text is an InputError. If the file has to be decoded from its start on, it is read
+    as UTF-8, and offsets count bytes of UTF-8.
 
-    A file that is `whole` cannot be read from its middle: with a `start` behind its first byte,
-    this gives no bytes of it.
+    A file that is `whole` cannot be read from its middle. With a `start` after its first byte, it
+    gives no bytes.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class LineSource:
         self.uri = uri
         self.position = start
         self.ended = False
-        self._head = b""  # of a whole file: bytes that are read and not yet given
+        self._head = b""  # of a whole file: bytes that were read but not yet returned
         said = text.compression if text else compression
         with contextlib.ExitStack() as closing:
             try:
                 file: Any = closing.enter_context(open_input(uri, until))
-                file.seek(0)  # a pipe cannot, and a read of it might wait for ever
+                file.seek(0)  # a pipe cannot seek, and to read from it may block for ever
                 head = _filled(file) if by_content or text else b""
                 codec = _codec(uri, head, said, text=text is not None)
                 if codec is not None:
@@ -127,7 +127,7 @@ class LineSource:
             data = self._file.read(len(space))
         except Undecodable as exc:
             raise InputError(f"{self.uri}: {exc}") from exc
-        except CompressionError as exc:  # says the place in the compressed file
+        except CompressionError as exc:  # its message has the place in the compressed file
             raise InputError(f"{self.uri}: cannot be read: {exc}") from exc
         except Exception as exc:  # remote drivers raise any type
             raise InputError(
@@ -138,7 +138,7 @@ class LineSource:
 
 
 def _filled(file: Any) -> bytes:
-    """The first bytes of a file; one read may give fewer than there are."""
+    """The first bytes of a file. One read may return fewer bytes than the file has."""
     head = b""
     while len(head) < HEAD_BYTES and (more := file.read(HEAD_BYTES - len(head))):
         head += more
@@ -146,21 +146,21 @@ def _filled(file: Any) -> bytes:
 
 
 def _codec(uri: str, head: bytes, said: str, *, text: bool) -> str | None:
-    """How to decompress. Content is trusted more than the name, and the user most."""
+    """How to decompress. The user's word counts most, then the content, then the name."""
     if said:
         return None if said == "none" else said
     return marked_codec(head) or codec_of(uri) or (codec_in(head) if text else None)
 
 
 def _wide(head: bytes, text: AsText) -> str | None:
-    """The encoding to read from the start on, if the file has to be."""
+    """The encoding to read from the file's start on, if that is necessary."""
     if is_utf8(text.encoding):
         return wide_encoding(head)
     return text.encoding if read_as_utf8(text.encoding, parsed=text.parsed) else None
 
 
 def _check(uri: str, codec: str | None, head: bytes) -> None:
-    """Refuse what surely is no text: nobody wants its bytes as records."""
+    """Refuse content that surely is not text. Nobody wants its bytes as records."""
     end = unreadable_name(uri) if codec is None else None
     if end is not None:
         raise InputError(

@@ -140,7 +140,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     said(r"column 'u': it is a union of string and int64, and Arrow has no type for both")
     recursive: dict[str, Any] = {"name": "next", "type": ["null", "r"]}
     write(path, [recursive], [{"next": None}])
-    said(r"column 'next': the record r holds itself")
+    said(r"column 'next': the record r contains itself")
     with path.open("wb") as file:
         fastavro.writer(file, "string", ["a"])
     said(r"its values are no records, but string")

@@ -78,7 +78,9 @@ def test_a_column_that_is_there_twice(tmp_path: Path, fmt: Any, write: Any) -> N
     path = tmp_path / "data"
     columns = [pa.array([1]), pa.array([2]), pa.array([3])]
     write(pa.Table.from_arrays(columns, ["a", "b", "a"]), path, 10)
-    refused(path, fmt, r"/data: has 2 columns named 'a', and a row can hold one; name the columns")
+    refused(
+        path, fmt, r"/data: has 2 columns named 'a', and a row can hold one; name the other columns"
+    )
     assert records(path, type(fmt)(columns=("b",))) == [(0, {"b": 2})]
     other = tmp_path / "other"
     write(pa.table({"c": [1]}), other, 10)
@@ -120,7 +122,7 @@ def test_encrypted_files_say_so(tmp_path: Path, plaintext_footer: bool) -> None:
     made = pe.CryptoFactory(Kms).file_encryption_properties(pe.KmsConnectionConfig(), config)
     with pq.ParquetWriter(path, TABLE.schema, encryption_properties=made) as writer:
         writer.write_table(TABLE)
-    refused(path, ParquetInput(), r"it is encrypted, and there is no way to give keys")
+    refused(path, ParquetInput(), r"it is encrypted, and mrmesos takes no keys")
 
 
 def test_files_without_columns_or_rows(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ TOO_FAR = [
     (pa.array([0, FAR], pa.date32()), "'c': 2932897 days as date32"),
     (pa.array([0, 2**40], pa.timestamp("s")), "'c': 1099511627776 s as timestamp"),
     (pa.array([0, -(2**60)], pa.timestamp("us", "UTC")), "'c': -1152921504606846976 us"),
-    (pa.array([0, 2**62], pa.duration("s")), "outside of 999,999,999 days"),
+    (pa.array([0, 2**62], pa.duration("s")), "outside 999,999,999 days"),
     (pa.array([0, 0], pa.timestamp("us", "Mars/Base")), "know the time zone 'Mars/Base'"),
     (pa.array([{"d": 0}, {"d": FAR}], pa.struct([("d", pa.date32())])), "'c.d': 2932897 days"),
     (pa.array([[0], [FAR]], pa.list_(pa.date32())), "'c': 2932897 days"),

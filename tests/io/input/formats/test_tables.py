@@ -261,7 +261,7 @@ def test_compressed_lines_of_every_codec(tmp_path: Path) -> None:
         assert len(read(whole(path), fmt)) == 1000
         path.write_bytes(content[: len(content) - 9])
         with pytest.raises(
-            InputError, match=rf"data.{codec}: cannot be read: .* file ends in the midst"
+            InputError, match=rf"data.{codec}: cannot be read: .* file ends within this member"
         ):
             read(whole(path), JsonLinesInput())
 

@@ -279,7 +279,8 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     gz = tmp_path / "cut.gz"
     gz.write_bytes(gzip.compress(b"line\n" * 1000)[:-6])
     with pytest.raises(
-        InputError, match=r"cut\.gz: cannot be read: gzip .* at byte \d+ .* file ends in the midst"
+        InputError,
+        match=r"cut\.gz: cannot be read: gzip .* at byte \d+ .* file ends within this member",
     ):
         records([Split((FileSlice(str(gz), 0, -1),), 1)])
     with pytest.raises(InputError, match=r"gone: cannot be read: No such file"):
