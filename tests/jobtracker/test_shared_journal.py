@@ -106,7 +106,7 @@ def test_a_write_of_one_deposed_is_not_tried_again(directory: Path) -> None:
     assert second.life.number == first.life.number + 1
     first.note(WriteRecords((FrameworkRecord("f"),)))
     with pytest.raises(JournalLost):
-        first.settle()
+        first.write_noted()
     assert journal_session.TRY_SECONDS > 0
     first.close()
     second.close()
