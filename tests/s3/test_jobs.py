@@ -101,7 +101,7 @@ def test_a_jobtracker_killed_while_it_commits_shows_no_partial_output(
     parts = [name for name in found if name.startswith("part-")]
     assert len(parts) == 1
     assert "_SUCCESS" not in found
-    with pytest.raises(InputError, match="commit has not ended"):
+    with pytest.raises(InputError, match="commit is not complete"):
         expand_inputs([f"{bucket}/out"])
     # Nobody can know here whether that job still runs: it is not overwritten.
     again = [sys.executable, "-m", "mrmesos", *arguments, "--overwrite"]

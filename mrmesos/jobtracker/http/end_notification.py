@@ -135,14 +135,14 @@ class Notifier:
         try:
             wanted = notification(job_id, state, conf)
         except ConfError as problem:
-            logger.warning("%s: nobody is told of its end: %s", job_id, problem)
+            logger.warning("%s: no notification of its end is sent: %s", job_id, problem)
             return False
         if wanted is None:
             return False
         host = (urlsplit(wanted.url).hostname or "").lower()
         if self._hosts and host not in self._hosts:
             logger.warning(
-                "%s: nobody is told of its end: %s is not in %s",
+                "%s: no notification of its end is sent: %s is not in %s",
                 job_id,
                 host,
                 settings.END_NOTIFICATION_HOSTS.name,
@@ -152,7 +152,7 @@ class Notifier:
             self._queue.put_nowait(wanted)
         except queue.Full:
             self.failed += 1
-            logger.error("%s: nobody is told of its end: %d others wait", job_id, QUEUE_MAX)
+            logger.error("%s: its end is not notified: %d others wait", job_id, QUEUE_MAX)
             return False
         if not self._threads:
             self._threads = [
@@ -187,13 +187,13 @@ class Notifier:
             if not problem:
                 self._over(wanted.job_id)
                 return
-            logger.info("%s: try %d to tell of its end: %s", wanted.job_id, number, problem)
+            logger.info("%s: notification of its end, try %d: %s", wanted.job_id, number, problem)
             if number < wanted.tries and self._stopping.wait(wanted.pause_seconds):
                 logger.warning("%s: not told of its end before this one stops", wanted.job_id)
                 return
         self.failed += 1
         self._over(wanted.job_id)
-        logger.warning("%s: nobody is told of its end, after %d tries", wanted.job_id, wanted.tries)
+        logger.warning("%s: its end was not taken in %d tries", wanted.job_id, wanted.tries)
 
 
 def _send(wanted: Notification) -> str:
