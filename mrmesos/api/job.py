@@ -20,6 +20,7 @@ from mrmesos.api.formats import (
     TextInput,
     TextOutput,
 )
+from mrmesos.api.misnamed import misnamed_attribute, uncalled_method
 from mrmesos.api.tasks import (
     BatchMapper,
     BatchPartitioner,
@@ -29,6 +30,7 @@ from mrmesos.api.tasks import (
     Partitioner,
     Reducer,
     SortedReducer,
+    TotalOrder,
 )
 
 if TYPE_CHECKING:
@@ -142,6 +144,15 @@ _FORMATS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_MISNAMED: Mapping[str, tuple[type, ...]] = {
+    **{name: bases for name, (bases, _, _) in _ROLES.items()},
+    **_FORMATS,
+    **dict.fromkeys(("num_reducers", "grouping_fields", "sort_values"), (int,)),
+    **dict.fromkeys(("inputs", "outputs", "conf"), (Mapping,)),
+}
+"""Attributes that an author may misspell, with the types of their values."""
+
+
 def mapper_of(job: Job | type[Job], source: str) -> AnyMapper:
     """The mapper of the input `source`; empty if the job has only one kind of input."""
     own = job.inputs[source].mapper if source else None
@@ -175,9 +186,12 @@ def check_job(cls: type[Job]) -> None:
             hint = "; name the class, not an object of it" if isinstance(value, bases) else ""
             none = ", or None" if optional else ""
             raise JobError(f"{name}.{attribute} is {shown}, not a subclass of {words}{none}{hint}")
+        _check_methods(f"{name}.{attribute}", value, bases)
     for attribute, kinds in _FORMATS.items():
         _check_format(f"{name}.{attribute}", getattr(cls, attribute), kinds)
     _check_names(cls)
+    if misnamed := misnamed_attribute(cls, Job, _MISNAMED):
+        raise JobError(f"{name}: the attribute {misnamed}")
     if cls.combiner is not None and cls.reducer is None:
         raise JobError(f"{name} has a combiner but no reducer")
     if cls.combiner is not None and cls.reducer is not None and issubclass(cls.reducer, Aggregate):
@@ -189,6 +203,15 @@ def check_job(cls: type[Job]) -> None:
         raise JobError(f"{name}.reducer is Aggregate itself; name one, such as Sum")
     _check_order(cls)
     _check_settings(cls)
+
+
+def _check_methods(what: str, task: type, bases: tuple[type, ...]) -> None:
+    """Raise JobError for a method that nothing would call. An aggregate has no such methods."""
+    base = next(each for each in bases if issubclass(task, each))
+    if base is Aggregate or issubclass(task, HashPartitioner | TotalOrder):
+        return
+    if uncalled := uncalled_method(task, base):
+        raise JobError(f"{what} is {task.__name__}, a {base.__name__} that {uncalled}")
 
 
 def _check_format(what: str, value: object, kinds: tuple[type, ...]) -> None:
@@ -221,6 +244,8 @@ def _check_names(cls: type[Job]) -> None:
             raise JobError(
                 f"{what}.mapper is {mapper!r:.80}, not a subclass of {_ROLES['mapper'][2]}"
             )
+        if mapper is not None:
+            _check_methods(f"{what}.mapper", mapper, _ROLES["mapper"][0])
     for name, fmt in cls.outputs.items():
         _check_format(f"{cls.__name__}.outputs[{name!r}]", fmt, _FORMATS["output_format"])
 
