@@ -28,8 +28,8 @@ T = TypeVar("T")
 TICK_SECONDS = 0.5
 MAX_QUEUE = 100_000
 BATCH = 200
-"""Most events and questions between two calls of `end_batch`. Each call is one commit of the journal,
-and each batch wakes the HTTP server's event loop once.
+"""Most events and questions between two calls of `end_batch`. Each call is one commit of the
+journal, and each batch wakes the HTTP server's event loop once.
 """
 FULL_SECONDS = 0.01
 """Pause before a full queue is tried again."""

@@ -21,12 +21,13 @@ from mrmesos.jobtracker.core.messages.journal_records import (
 )
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import JobSettings
+from mrmesos.jobtracker.core.state.reports import DAMAGED, not_restored
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.job import JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind
 
 _UNKNOWN = JobSpec(
-    name="(its record is damaged)",
+    name=DAMAGED,
     user="",
     inputs=(),
     output="",
@@ -40,7 +41,7 @@ _UNKNOWN = JobSpec(
 
 def fail_job(st: State, job_id: str, record: JobRecord | None, why: str) -> None:
     """Fail the job for `why`. Remove its output, if its record says where that is."""
-    words = f"the JobTracker could not bring this job back from its journal: {why}"
+    words = not_restored("this job", why)
     spec = _UNKNOWN if record is None else record.spec
     job = JobInProgress(
         job_id,

@@ -23,6 +23,7 @@ from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress, TaskState
 from mrmesos.jobtracker.core.model.task_queue import QueuedTask, TaskQueue
 from mrmesos.jobtracker.core.state.queue_reports import lost_status
+from mrmesos.jobtracker.core.state.reports import not_restored
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.queue import QueueState
@@ -115,7 +116,7 @@ def _task(st: State, queue: TaskQueue, record: FreeTaskRecord) -> None:
 
 def lost(st: State, queue_id: str, why: str) -> None:
     """A queue cannot be restored. What runs of it is killed."""
-    words = f"the JobTracker could not bring this queue back from its journal: {why}"
+    words = not_restored("this queue", why)
     status = lost_status(queue_id, st.now, words)
     st.changes.queue_ended(queue_id, "", st.queues.keep(status, st.settings.retired_max))
     st.emit(QueueEnded(queue_id))

@@ -19,7 +19,7 @@ from aiohttp import web
 import mrmesos
 from mrmesos.access.signing import Refusal
 from mrmesos.jobtracker.core.state.reports import AttemptLogs, logs_of_ended
-from mrmesos.jobtracker.http.authentication import Authenticator, refused, sent_body, signed_by
+from mrmesos.jobtracker.http.authentication import Authenticator, refused, signed_by
 from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.bodies import read_body
 from mrmesos.jobtracker.http.errors import BadRequest, Forbidden, Unavailable
@@ -29,10 +29,9 @@ from mrmesos.jobtracker.http.messages import (
     as_json,
     decoded,
     error_answer,
-    idempotency_key,
-    wait_seconds,
 )
 from mrmesos.jobtracker.http.queue_api import QueueApi
+from mrmesos.jobtracker.http.submitted import Submitted
 from mrmesos.jobtracker.http.waiting import Waiting
 from mrmesos.jobtracker.storage.code_store import CodeRejected, CodeStoreFull
 from mrmesos.jobtracker.storage.history import HistoryError, HistoryStore
@@ -46,6 +45,7 @@ from mrmesos.wire.job import (
     LOG_START,
     JobReport,
     JobSpec,
+    JobStatus,
     SubmitAnswer,
 )
 from mrmesos.wire.login import GREETING_PATH, Greeting
@@ -81,6 +81,25 @@ class HttpApi:
         self.live_logs = LiveLogs(tls, read_sandbox, door.key_of)
         self._held = held
         self._waiting = Waiting()
+        self._jobs = Submitted(
+            kind="job",
+            spec=JobSpec,
+            submit=backend.submit,
+            answer=SubmitAnswer,
+            statuses=backend.statuses,
+            status=backend.status,
+            waiting=self._waiting,
+            past=self._past_status,
+        )
+        self._chains = Submitted(
+            kind="chain",
+            spec=ChainSpec,
+            submit=backend.submit_chain,
+            answer=ChainAnswer,
+            statuses=backend.chain_statuses,
+            status=backend.chain_status,
+            waiting=self._waiting,
+        )
         self._queues = QueueApi(backend, self._waiting)
 
     def application(self) -> web.Application:
@@ -96,16 +115,12 @@ class HttpApi:
                 web.get(GREETING_PATH, self._greet),
                 web.put("/api/v1/code/{sha256}", self._put_code),
                 web.get("/api/v1/code/{sha256}", self._get_code),
-                web.post("/api/v1/jobs", self._submit),
-                web.get("/api/v1/jobs", self._list),
-                web.get("/api/v1/jobs/{job_id}", self._status),
+                *self._jobs.routes(),
                 web.get("/api/v1/jobs/{job_id}/facts", self._facts, allow_head=False),
                 web.get("/api/v1/jobs/{job_id}/report", self._report),
                 web.post("/api/v1/jobs/{job_id}/kill", self._kill),
                 web.post("/api/v1/jobs/{job_id}/move", self._move),
-                web.post("/api/v1/chains", self._submit_chain),
-                web.get("/api/v1/chains", self._list_chains),
-                web.get("/api/v1/chains/{chain_id}", self._chain_status),
+                *self._chains.routes(),
                 *self._queues.routes(),
                 web.get("/api/v1/attempts/{attempt_id}/logs", self._logs),
                 web.post("/api/v1/heartbeat", self._heartbeat),
@@ -169,27 +184,9 @@ class HttpApi:
         path = self._backend.codes.path(request.match_info["sha256"])
         return error_answer(404, "no such code") if path is None else web.FileResponse(path)
 
-    async def _submit(self, request: web.Request) -> web.Response:
-        spec = decoded(sent_body(), JobSpec)
-        job_id = await asyncio.wrap_future(self._backend.submit(spec, idempotency_key(request)))
-        return as_json(SubmitAnswer(job_id), status=201)
-
-    async def _list(self, _request: web.Request) -> web.Response:
-        statuses = await asyncio.wrap_future(self._backend.statuses())
-        return as_json(statuses)
-
-    async def _status(self, request: web.Request) -> web.Response:
-        job_id = request.match_info["job_id"]
-        seconds = wait_seconds(request.query.get("wait", "0"))
-        status = await self._waiting.status(
-            job_id,
-            seconds,
-            lambda: asyncio.wrap_future(self._backend.status(job_id)),
-            lambda status: status.state.ended,
-        )
-        if status is None and (report := await self._past(job_id)) is not None:
-            status = report.status
-        return _found(status, job_id)
+    async def _past_status(self, job_id: str) -> JobStatus | None:
+        report = await self._past(job_id)
+        return None if report is None else report.status
 
     async def _past(self, job_id: str) -> JobReport | None:
         """The report of a job that the core does not know (any more)."""
@@ -201,37 +198,16 @@ class HttpApi:
             raise Unavailable(f"the history cannot be read: {problem}") from None
         return record.report if record is not None else None
 
-    async def _submit_chain(self, request: web.Request) -> web.Response:
-        spec = decoded(sent_body(), ChainSpec)
-        chain_id = await asyncio.wrap_future(
-            self._backend.submit_chain(spec, idempotency_key(request))
-        )
-        return as_json(ChainAnswer(chain_id), status=201)
-
-    async def _list_chains(self, _request: web.Request) -> web.Response:
-        statuses = await asyncio.wrap_future(self._backend.chain_statuses())
-        return as_json(statuses)
-
-    async def _chain_status(self, request: web.Request) -> web.Response:
-        chain_id = request.match_info["chain_id"]
-        status = await self._waiting.status(
-            chain_id,
-            wait_seconds(request.query.get("wait", "0")),
-            lambda: asyncio.wrap_future(self._backend.chain_status(chain_id)),
-            lambda status: status.state.ended,
-        )
-        return error_answer(404, f"no chain {chain_id}") if status is None else as_json(status)
-
     async def _facts(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         tracker_id = signed_by().who
         facts = await asyncio.wrap_future(self._backend.facts(job_id, tracker_id))
-        return _found(facts, job_id)
+        return self._jobs.found(facts, job_id)
 
     async def _report(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         report = await asyncio.wrap_future(self._backend.report(job_id))
-        return _found(report or await self._past(job_id), job_id)
+        return self._jobs.found(report or await self._past(job_id), job_id)
 
     async def _kill(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -329,10 +305,6 @@ def _offset(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise BadRequest(f"offset={text[:50]}: expected a number of bytes")
     return int(text)
-
-
-def _found(value: object | None, job_id: str) -> web.Response:
-    return error_answer(404, f"no job {job_id}") if value is None else as_json(value)
 
 
 @web.middleware

@@ -10,13 +10,8 @@ from aiohttp import web
 from mrmesos.jobtracker.http.authentication import sent_body
 from mrmesos.jobtracker.http.backend import Backend
 from mrmesos.jobtracker.http.errors import BadRequest
-from mrmesos.jobtracker.http.messages import (
-    as_json,
-    decoded,
-    error_answer,
-    idempotency_key,
-    wait_seconds,
-)
+from mrmesos.jobtracker.http.messages import decoded, error_answer
+from mrmesos.jobtracker.http.submitted import Submitted
 from mrmesos.jobtracker.http.waiting import Waiting
 from mrmesos.wire.queue import QueueAnswer, QueueRequest, QueueSpec
 
@@ -25,37 +20,25 @@ class QueueApi:
     """The handlers of these paths. Clients that wait for ends of tasks stand in `waiting`, too."""
 
     def __init__(self, backend: Backend, waiting: Waiting) -> None:
-        self._backend, self._waiting = backend, waiting
+        self._backend = backend
+        self._queues = Submitted(
+            kind="queue",
+            spec=QueueSpec,
+            submit=backend.submit_queue,
+            answer=QueueAnswer,
+            statuses=backend.queue_statuses,
+            status=backend.queue_status,
+            waiting=waiting,
+        )
 
     def routes(self) -> Iterator[web.RouteDef]:
         """All paths."""
-        yield web.post("/api/v1/queues", self._submit)
-        yield web.get("/api/v1/queues", self._list)
-        yield web.get("/api/v1/queues/{queue_id}", self._status)
+        yield from self._queues.routes()
         yield web.post("/api/v1/queues/{queue_id}/tasks", self._request)
         yield web.get("/api/v1/queues/{queue_id}/ends", self._ends)
 
-    async def _submit(self, request: web.Request) -> web.Response:
-        spec = decoded(sent_body(), QueueSpec)
-        asked = self._backend.submit_queue(spec, idempotency_key(request))
-        return as_json(QueueAnswer(await asyncio.wrap_future(asked)), status=201)
-
-    async def _list(self, _request: web.Request) -> web.Response:
-        statuses = await asyncio.wrap_future(self._backend.queue_statuses())
-        return as_json(statuses)
-
-    async def _status(self, request: web.Request) -> web.Response:
-        queue_id = request.match_info["queue_id"]
-        status = await self._waiting.status(
-            queue_id,
-            wait_seconds(request.query.get("wait", "0")),
-            lambda: asyncio.wrap_future(self._backend.queue_status(queue_id)),
-            lambda status: status.state.ended,
-        )
-        return error_answer(404, f"no queue {queue_id}") if status is None else as_json(status)
-
     async def _request(self, request: web.Request) -> web.Response:
-        queue_id = request.match_info["queue_id"]
+        queue_id = self._queues.name_in(request)
         wanted = decoded(sent_body(), QueueRequest)
         if not await asyncio.wrap_future(self._backend.queue_request(queue_id, wanted)):
             return error_answer(404, f"no queue {queue_id} in progress")
@@ -63,15 +46,15 @@ class QueueApi:
 
     async def _ends(self, request: web.Request) -> web.Response:
         """Forget the ends up to `taken`. Answer with the later ones, as soon as there are any."""
-        queue_id = request.match_info["queue_id"]
+        queue_id = self._queues.name_in(request)
         taken = _number(request.query.get("taken", "0"))
-        found = await self._waiting.status(
-            queue_id,
-            min(wait_seconds(request.query.get("wait", "0")), self._backend.queue_wait),
+        found = await self._queues.wait_for(
+            request,
             lambda: asyncio.wrap_future(self._backend.queue_ends(queue_id, taken)),
             lambda found: bool(found.ends) or found.state.ended,
+            self._backend.queue_wait,
         )
-        return error_answer(404, f"no queue {queue_id}") if found is None else as_json(found)
+        return self._queues.found(found, queue_id)
 
 
 def _number(text: str) -> int:

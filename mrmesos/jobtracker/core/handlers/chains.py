@@ -15,6 +15,7 @@ from mrmesos.jobtracker.core.messages.events import ChainSubmitted, JobSubmitted
 from mrmesos.jobtracker.core.messages.journal_records import ChainRecord
 from mrmesos.jobtracker.core.model.chain import ChainInProgress, StepInProgress
 from mrmesos.jobtracker.core.state.chain_reports import lost_status, status_of
+from mrmesos.jobtracker.core.state.reports import not_restored
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.chain import ChainState, StepState
 from mrmesos.wire.job import JobState
@@ -218,7 +219,7 @@ def restored(st: State, record: ChainRecord) -> None:
 
 def lost(st: State, chain_id: str, why: str) -> None:
     """A chain cannot be restored. Its jobs go on, but no further step begins."""
-    words = f"the JobTracker could not bring this chain back from its journal: {why}"
+    words = not_restored("this chain", why)
     status = lost_status(chain_id, st.now, AttemptError(kind=ErrorKind.LOST, message=words))
     st.changes.chain_lost(chain_id, st.chains.keep(status, st.settings.retired_max))
     st.emit(ChainEnded(chain_id))

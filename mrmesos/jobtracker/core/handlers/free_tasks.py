@@ -20,6 +20,7 @@ from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress, Task
 from mrmesos.jobtracker.core.model.task_queue import QueuedTask, TaskQueue
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt
 from mrmesos.jobtracker.core.state.queue_reports import job_spec
+from mrmesos.jobtracker.core.state.reports import not_restored
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.job import JobState
 from mrmesos.wire.queue import TaskEnd, TaskSpec
@@ -265,7 +266,7 @@ def pause(st: State, queue: TaskQueue) -> None:
 def lost_task(st: State, queue: TaskQueue, spec: TaskSpec) -> None:
     """A task's job could not be restored."""
     queue.failed[spec.key] = spec.name
-    words = "the JobTracker could not bring its job back from its journal"
+    words = not_restored("its job")
     _refuse(st, queue, spec, task_error(words, ErrorKind.LOST))
 
 

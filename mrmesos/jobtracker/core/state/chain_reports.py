@@ -76,7 +76,7 @@ def lost_status(chain_id: str, now: float, error: AttemptError) -> ChainStatus:
     """The status of a chain whose record is damaged."""
     return ChainStatus(
         chain_id=chain_id,
-        name="(its record is damaged)",
+        name=reports.DAMAGED,
         user="",
         state=ChainState.FAILED,
         submitted=now,

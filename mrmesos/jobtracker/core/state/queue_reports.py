@@ -63,7 +63,7 @@ def lost_status(queue_id: str, now: float, words: str) -> QueueStatus:
     """The status of a queue whose record is damaged."""
     return QueueStatus(
         queue_id=queue_id,
-        name="(its record is damaged)",
+        name=reports.DAMAGED,
         user="",
         state=QueueState.KILLED,
         submitted=now,

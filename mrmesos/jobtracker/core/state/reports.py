@@ -28,6 +28,14 @@ PROFILES_OF_JOB = 100
 TAILS_OF_JOB = 50
 """For so many failed attempts, the history gets the last lines that they printed."""
 
+DAMAGED = "(its record is damaged)"
+"""The name that users see of a job, a chain or a queue whose record in the journal is damaged."""
+
+
+def not_restored(what: str, why: str = "") -> str:
+    """The error of something that a restarted JobTracker cannot restore. `what`: "this job"."""
+    return f"the JobTracker could not bring {what} back from its journal{why and f': {why}'}"
+
 
 class AttemptLogs(NamedTuple):
     """Where an attempt's printed output is.
