@@ -90,6 +90,7 @@ def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
         agent.url = offer.agent_url
         if offer.attributes != agent.attributes:
             agent.has(offer.attributes)
+            host_faults.seen(st, agent)
         if offer.unavailability != agent.away:
             maintenance.learn(st, agent, offer.unavailability)
         for executor_id in offer.executor_ids:
@@ -117,7 +118,9 @@ def _read(st: State, offered: Iterable[_Offered]) -> None:
             agent.offered, agent.free = entry.resources, Pool(entry.resources).free
             agent.role = entry.role
             _remember_size(st, agent.free)
-            grown |= st.cluster.see_size(agent, agent.free)
+            if st.cluster.see_size(agent, agent.free):
+                grown = True
+                host_faults.seen(st, agent)
         entry.free = agent.free
     if grown:
         st.index.see_sizes()

@@ -140,6 +140,17 @@ def test_a_host_that_comes_back_to_a_smaller_cluster_is_used_again() -> None:
     assert started(hands.offer("a"))
 
 
+def test_a_host_that_comes_back_with_little_and_then_offers_enough_is_used_again() -> None:
+    hands, _ = failing_on_a()
+    hands.do(ev.AgentLost("a"))
+    hands.do(ev.AgentLost("b"))
+    hands.offer("a", mem=100)
+    hands.later(0.5)
+    assert started(hands.offer("a")) == []
+    hands.later(0.5)
+    assert started(hands.offer("a"))
+
+
 def test_maps_whose_data_is_there_do_not_wait_for_it() -> None:
     hands = Hands()
     known(hands, "abc")
