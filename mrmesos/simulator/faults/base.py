@@ -86,6 +86,8 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.committed: set[str] = set()
         self.killed: set[str] = set()
         self.aborting: set[str] = set()
+        self.unkept: set[str] = set()
+        """Jobs, chains and queues of which a record could not be encoded."""
         self.void: set[str] = set()
         self.placed: list[tuple[str, str]] = []
 

@@ -198,6 +198,10 @@ class CrashingWorld(FaultWorld):
         if not self.down:
             super().move_job(job_id)
 
+    def spoil(self, name: str) -> None:
+        if not self.down:
+            super().spoil(name)
+
     def kill_job(self, job_id: str) -> None:
         if not self.down and job_id in self.specs:
             super().kill_job(job_id)

@@ -22,6 +22,10 @@ class FaultPlan:
     kill_job: float = 0.0
     move_job: float = 0.0
     """A user gives a job another priority or pool."""
+    unkept: float = 0.0
+    """A record of a job, a chain or a queue cannot be encoded for the journal."""
+    store_silent: float = 0.0
+    """A filesystem does not answer for a while."""
     plan_fails: float = 0.0
     commit_fails: float = 0.0
     fetch_fails: float = 0.0
@@ -42,13 +46,17 @@ class FaultPlan:
 
 
 def random_plan(rng: random.Random, users: random.Random) -> FaultPlan:
-    """Each kind of fault in about half of the worlds. `users` decides what they ask."""
+    """Each kind of fault in about half of the worlds. `users` decides what they ask, and what their
+    jobs meet.
+    """
 
     def some(most: float, rng: random.Random = rng) -> float:
         return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
 
     return FaultPlan(
         move_job=some(0.6, users),
+        unkept=some(0.01, users),
+        store_silent=some(0.5, users),
         attempt_fails=some(0.3),
         heartbeat_lost=some(0.4),
         heartbeat_doubled=some(0.4),

@@ -23,6 +23,7 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Attempt, ErrorKind
 
 BACKUPS_MAX = 2
+STORE_WORDS = "the store does not answer"
 STRAYS_END = 30.0
 """Once nothing fails any more, slots that the JobTracker does not know end within this time (s)."""
 
@@ -79,6 +80,8 @@ class CheckedWorld(FaultyTrackers):
     def check_places(self) -> None:
         """Each job has the priority and the pool that its users gave it last."""
         for job in self.core.st.jobs.values():
+            silent = job.state is JobState.RUNNING and job.waits.words == STORE_WORDS
+            assert not silent, f"{job.id} runs, and waits for its store"
             if not job.spec.queue:
                 place = PRIORITIES[job.settings.priority], job.settings.pool
                 wanted = self.places[job.id]
@@ -223,4 +226,5 @@ class CheckedWorld(FaultyTrackers):
             f = self.faults
             may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
             silent = f.silence or f.heartbeat_lost or f.unheard
+            may = may or job_id in self.unkept
             assert may or status.error.kind is ErrorKind.LOST or silent, status.error

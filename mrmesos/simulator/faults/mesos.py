@@ -211,8 +211,9 @@ class FaultyMesos(FaultWorldState):
                 tracker = self.trackers.get(command.tracker_id)
                 if tracker is not None and tracker.up and not tracker.agent.cut_off:
                     self.at(self.latency(), partial(self.executor_ended, tracker))
-            case cmd.ReadSandbox():
-                pass
+            case cmd.ReadSandbox(sandbox, hostname):
+                read = ev.SandboxRead(sandbox.tracker, hostname, "no such file")
+                self.at(self.latency(), partial(self.tell, read))
             case _:
                 raise AssertionError(command)
 
@@ -311,12 +312,17 @@ class FaultyMesos(FaultWorldState):
 
     def plan_maintenance(self, agent: FaultyAgent) -> None:
         """The operator wants a machine for a while, and may think better of it."""
-        start = self.now + self.rng.uniform(0, 20)
+        name, start = f"I{self.clock.number()}", self.now + self.rng.uniform(0, 20)
         agent.away = ev.Unavailability(start, start + self.rng.uniform(1, 20))
         if self.connected and not agent.cut_off:
-            asked = ev.InverseOffer(f"I{self.clock.number()}", agent.id, agent.away)
-            self.event(ev.InverseOffersReceived((asked,)))
-        self.at(self.rng.uniform(1, 40), partial(setattr, agent, "away", None))
+            self.event(ev.InverseOffersReceived((ev.InverseOffer(name, agent.id, agent.away),)))
+        self.at(self.rng.uniform(1, 40), partial(self.cancel_maintenance, agent, name))
+
+    def cancel_maintenance(self, agent: FaultyAgent, name: str) -> None:
+        """The operator no longer wants the machine."""
+        agent.away = None
+        if self.connected and not agent.cut_off:
+            self.event(ev.InverseOfferRescinded(name))
 
     def cut_off(self, agent: FaultyAgent) -> None:
         """The master loses sight of an agent: it says that all on it is lost, and errs."""

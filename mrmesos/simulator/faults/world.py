@@ -16,12 +16,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from mrmesos.api.split import FileSlice, Split
+from mrmesos.jobtracker.core.handlers.deadlines import LEAVE_SECONDS
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.base import EXPIRY
 from mrmesos.simulator.faults.fault_plan import FaultPlan
-from mrmesos.simulator.faults.invariants import BACKUPS_MAX, CheckedWorld
+from mrmesos.simulator.faults.invariants import BACKUPS_MAX, STORE_WORDS, CheckedWorld
 from mrmesos.simulator.faults.mesos import ALLOCATION_SECONDS
 from mrmesos.simulator.job_spec import simulated_job
 from mrmesos.wire.job import JobState
@@ -30,6 +31,10 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 USER = "user"
 """Who submits the jobs. A job without a pool is in the pool of its user."""
 LIMIT_SECONDS = 4000.0
+CLOSE_SECONDS = LEAVE_SECONDS + 5.0
+"""All TaskTrackers are gone within this time after the JobTracker ends. A TaskTracker that does not
+hear it is ended by Mesos.
+"""
 TICK_SECONDS = 0.5
 QUIET_SECONDS = 3 * EXPIRY + 30.0
 """A history goes on for this long after its last job and its last fault."""
@@ -67,6 +72,16 @@ class FaultWorld(CheckedWorld):
                 break
             assert self.clock.elapsed < LIMIT_SECONDS, f"not over: {self.unfinished()}"
         self.check_all_given_back()
+        self.close()
+
+    def close(self) -> None:
+        """The JobTracker ends, and so do its TaskTrackers."""
+        self.tell(ev.Closing())
+        end = self.now + CLOSE_SECONDS
+        while self.now < end and self.clock.step():
+            pass
+        assert all(tracker.gone for tracker in self.trackers.values()), "trackers outlive the end"
+        assert self.core.idle
 
     @property
     def quiet_seconds(self) -> float:
@@ -120,9 +135,11 @@ class FaultWorld(CheckedWorld):
     def carry_out(self, command: cmd.Command) -> None:
         match command:
             case cmd.PlanJob():
+                self.store_is_silent(command.job_id)
                 self.at(self.rng.uniform(0.01, 1.0), lambda: self.plan(command))
             case cmd.CommitJob():
                 self.check_winners(command)
+                self.store_is_silent(command.job_id)
                 self.at(self.rng.uniform(0.01, 1.0), lambda: self.commit(command))
             case cmd.AbortJob():
                 self.at(
@@ -138,6 +155,11 @@ class FaultWorld(CheckedWorld):
                 self.send_answer(command)
             case _:
                 self.send_on(command)
+
+    def store_is_silent(self, name: str) -> None:
+        """Perhaps the store that a job or a chain needs now does not answer for a while."""
+        if self.users.random() < self.faults.store_silent:
+            self.at(0.0, partial(self.tell, ev.StoreSilent(name, STORE_WORDS)))
 
     def send_on(self, command: cmd.Command) -> None:
         """Give Mesos a call."""
@@ -221,6 +243,11 @@ class FaultWorld(CheckedWorld):
         """Whether the JobTracker runs (crashing.py)."""
         return True
 
+    def spoil(self, name: str) -> None:
+        """A record of a job, a chain or a queue cannot be encoded."""
+        self.unkept.add(name)
+        self.tell(ev.JobUnkept(name, "no such letter"))
+
     def plan(self, command: cmd.PlanJob) -> None:
         if self.chance(self.faults.plan_fails):
             error = AttemptError(kind=ErrorKind.INPUT, message="no such input")
@@ -270,6 +297,8 @@ class FaultWorld(CheckedWorld):
             self.plan_maintenance(self.rng.choice(machines))
         if machines and self.chance(faults.unheard):
             self.rng.choice(machines).unheard_until = self.now + self.rng.choice([5.0, 25.0, 60.0])
+        if self.faulty and self.users.random() < faults.unkept and self.core.live():
+            self.spoil(self.users.choice(self.core.live()))
         if self.chance(faults.cut):
             self.cut(self.rng.choice([25.0, math.inf]))
         if self.chance(faults.disconnect):
