@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.policies.agent_reasons import look
 from mrmesos.jobtracker.core.policies.explanation import waiting_of
 from mrmesos.jobtracker.core.policies.quota import Quota
-from mrmesos.jobtracker.core.scheduling.eligibility import Fit
+from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES, Fit
 from mrmesos.jobtracker.core.scheduling.find_task import (
     Choice,
     Found,
@@ -24,10 +25,10 @@ from mrmesos.jobtracker.core.scheduling.find_task import (
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.wire.explain import Reason, Why
-from mrmesos.wire.ids import SETS, AgentId, TaskKind
+from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import ErrorKind
-from tests.jobtracker.harness import Hands, long, reducing, scalar, spec, started
+from tests.jobtracker.harness import SILENCE, Hands, launches, long, reducing, scalar, spec, started
 
 
 def reasons(hands: Hands, job_id: str, task: str = "") -> dict[Why, Reason]:
@@ -48,7 +49,8 @@ def test_a_job_is_planned_first() -> None:
     hands = Hands()
     job_id = hands.core.next_job_id()
     hands.do(ev.JobSubmitted(job_id, spec(), "token"))
-    assert only(hands, job_id).words == "its splits are being planned"
+    reason = only(hands, job_id)
+    assert (reason.why, reason.words) == (Why.PLANNING, "its splits are being planned")
 
 
 def test_no_offer() -> None:
@@ -303,6 +305,73 @@ def test_agents_that_get_nothing_now() -> None:
     found = reasons(hands, job)
     assert found[Why.MAINTENANCE].words == "the maintenance of a is near"
     assert found[Why.AVOIDED].words == "TaskTrackers did not start, or fell silent, on b"
+
+
+def test_output_that_is_moved() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    hands.offer("a")
+    hands.end(long(job, "m0"))
+    reason = only(hands, job)
+    assert (reason.why, reason.words) == (Why.ENDING, "its output is moved or removed")
+
+
+def test_a_tasktracker_that_is_silent() -> None:
+    hands = Hands({SILENCE: "5"})
+    job = hands.job(maps=4)
+    hands.offer("a")
+    hands.later(8)
+    said = {r.words for r in waiting_of(hands.core.st, hands.core.st.jobs[job]).reasons}
+    assert "the TaskTracker on a sends no heartbeats" in said
+    assert "TaskTrackers not heard for 5 s: a" in said
+    assert Why.SILENT in reasons(hands, job)
+
+
+def test_a_task_that_runs_alone() -> None:
+    hands = Hands()
+    job = hands.job(maps=4)
+    hands.offer("a", cpus=1.2)
+    (attempt,) = hands.core.st.jobs[job].running.values()
+    attempt.task.silences = TRIAL_SILENCES  # its TaskTrackers fell silent before (test_silence.py)
+    hands.core.st.index.trials = True
+    hands.now += 1
+    hands.offer("a", cpus=4)
+    words = reasons(hands, job)[Why.ALONE].words
+    assert words == "a task that TaskTrackers fell silent with runs alone on a"
+
+
+def test_hosts_that_do_not_reach_each_other() -> None:
+    hands = Hands()
+    hands.offer("m", "a", "b")
+    job = hands.job(maps=1, reduces=2)
+    hands.offer("m", cpus=1.2)
+    hands.end(long(job, "m0"))
+    hands.core.st.cluster.reach.failed(HostName("a"), HostName("m"), hands.now)
+    hands.offer("a", cpus=4)
+    reason = reasons(hands, job)[Why.CUT]
+    assert reason.agents == 1
+    assert reason.words == "a cannot fetch map output from m"
+
+
+def test_reduces_that_made_room_for_maps() -> None:
+    hands = Hands()
+    half = {"job_reduce_slowstart_completedmaps": "0.5"}
+    job = hands.job(maps=2, reduces=2, map_cpus="1.5", **half)
+    lost, kept = (launches(hands.offer(agent, cpus=1.7))[0] for agent in "ab")
+    hands.end(long(job, "m0"))
+    hands.end(long(job, "m1"))
+    hands.beat(kept.tracker_id)
+    hands.do(ev.TrackerLost(lost.tracker_id, "a", 9))  # a map and a reduce must run again
+    hands.later(9)
+    (victim,) = hands.core.st.jobs[job].running_reduces.values()
+    assert victim.kill_asked == "makes room for maps that its job waits for"
+    reason = reasons(hands, job)[Why.MAPS_FIRST]
+    assert reason.words.startswith("reduces wait until a map has started")
+
+
+def test_each_reason_is_made_here() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [why.name for why in Why if f"Why.{why.name}" not in text] == []
 
 
 def test_no_master_goes_before_all_else() -> None:
