@@ -43,6 +43,11 @@ import time
 from pathlib import Path
 from mrmesos.api import Job, Mapper
 
+def burn():
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
+        sum(range(1000))
+
 class Waiting(Mapper):
     def map(self, offset, line):
         if line == "bad":
@@ -51,6 +56,7 @@ class Waiting(Mapper):
         while not Path(line).exists():
             time.sleep(0.05)
             self.context.set_status("waiting for a file")
+        burn()
         yield line, 1
 
 class TheJob(Job):
@@ -74,6 +80,7 @@ class House:
         (self.directory / name).write_text(f"{line}\n")
         words = ["job.py", "--input", name, "--output", f"out-{name}", "--detach"]
         words += ["--jobtracker", self.url, "-D", f"job.name={name}", "-D", "map.maxattempts=1"]
+        words += ["-D", "task.profile=cpu"]
         ran = subprocess.run(
             [sys.executable, "-m", "mrmesos", "submit", *words, "-D", "map.memory.mb=256"],
             cwd=self.directory,
@@ -156,6 +163,13 @@ def test_a_user_logs_in_watches_a_job_finds_an_error_and_kills(house: House) -> 
         house.go.write_text("")  # the job may end now, and the page must follow
         shows(driver, "succeeded", "MAP_OUTPUT_RECORDS")
         assert driver.current_url.endswith(watched)
+        click(driver, "attempts")
+        click(driver, "m_000000_0")
+        shows(driver, "profile", "CPU time", "burn (job.py)")
+        box = "//*[name()='a'][contains(., 'burn (job.py)')]/*[name()='rect']"
+        driver.find_element("xpath", box).click()
+        shows(driver, "below", "show all")
+        assert "?frame=" in driver.current_url
 
         click(driver, "jobs")
         click(driver, "failing")

@@ -20,9 +20,11 @@ from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.wire.ids import AgentId, parse_attempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec
+from mrmesos.wire.task import AttemptProgress
 from tests.jobtracker.pages.world import CULPRIT, TAIL, TOKEN, Browser, World, browsing
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
+PARTS = ("", "/attempts", "/settings")
 PAGES = ("/ui/", "/ui/jobs", "/ui/events?of=/ui/jobs", "/ui/nothing")
 
 
@@ -621,10 +623,14 @@ def test_whatever_users_write_stays_text(world: World) -> None:
     )
     world.fail(attempt_id, evil)
     world.finish(job_id, failed=True)
-    counted = world.submit(EVIL, EVIL, 2)
+    counted = world.submit(EVIL, EVIL, 2, place=f"hdfs://{EVIL}")
     world.run(1)
-    done, _ = world.running_of(counted)
-    world.hands.end(done, counters={EVIL: {EVIL: 7}})
+    done, running = world.running_of(counted)
+    world.hands.end(done, counters={EVIL: {EVIL: 7}}, log_tail=EVIL)
+    told = AttemptProgress(attempt_id=running, progress=0.5, status=EVIL)
+    world.hands.beat(world.hands.tracker_of[running], progress=[told])
+    waits = world.submit("w", "u", 1, more={"job.pool": EVIL, "job.constraints": f"a = {EVIL}"})
+    world.hands.core.st.tracker_ends.last_stderr = EVIL
     world.hands.core.st.ended._reports.clear()
     chain = world.chain(EVIL, EVIL, {EVIL: (), f"{EVIL}2": (EVIL,)})
 
@@ -633,8 +639,8 @@ def test_whatever_users_write_stays_text(world: World) -> None:
             f"/ui/chains/{chain}",
             "/ui/",
             f"/ui/jobs?q={EVIL.replace('&', '%26').replace(' ', '+')}&sort={EVIL[:9]}",
-            f"/ui/attempts/{attempt_id}",
-            *(f"/ui/jobs/{job}{part}" for job in (job_id, counted) for part in ("", "/settings")),
+            *(f"/ui/attempts/{each}" for each in (attempt_id, done, running)),
+            *(f"/ui/jobs/{job}{part}" for job in (job_id, counted, waits) for part in PARTS),
             f"/ui/jobs/{job_id}/attempts?q=<script>&state=<script>",
             "/ui/login?next=<script>&ticket=<script>",
             f"/ui/{EVIL[:30]}",
@@ -647,7 +653,7 @@ def test_whatever_users_write_stays_text(world: World) -> None:
             assert not [a for a in found.attributes if a.startswith("on") or a == "style"], path
             assert found.code == "", path
             shown += "&lt;script&gt;" in text
-        assert shown >= 8
+        assert shown >= 14
 
     visit(world, walk)
 

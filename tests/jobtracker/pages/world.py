@@ -146,6 +146,7 @@ class World:
         reduces: int = 0,
         *,
         local: bool = True,
+        place: str = "hdfs://nn",
         more: Mapping[str, str] = NONE,
         **conf: str,
     ) -> str:
@@ -160,8 +161,8 @@ class World:
             num_reducers=reduces,
             conf=settings,
             overridden=tuple(settings)[:1],
-            inputs=("hdfs://nn/logs/visits-2026-11-28.tsv",),
-            output=f"hdfs://nn/out/{name.replace(' ', '-')}",
+            inputs=(f"{place}/logs/visits-2026-11-28.tsv",),
+            output=f"{place}/out/{name.replace(' ', '-')}",
         )
         job_id = self.hands.core.next_job_id()
         self.hands.do(ev.JobSubmitted(job_id, spec, "token"))
