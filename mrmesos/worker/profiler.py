@@ -228,4 +228,6 @@ def _place(path: str) -> str:
         if path.startswith(f"{installed}/"):
             return f"lib/{path[len(installed) + 1 :].removeprefix('site-packages/')}"
     best = max((p for p in sys.path if p and path.startswith(f"{p}/")), key=len, default="")
-    return path[len(best) + 1 :] if best else path
+    if best:
+        return path[len(best) + 1 :]
+    return path.rpartition("/")[2]  # of a script: its directory may be on the client only

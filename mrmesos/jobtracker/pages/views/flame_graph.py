@@ -78,7 +78,8 @@ def flame_graph(text: str, frame: str = "") -> FlameGraph | None:
 
 
 def _cpu(microseconds: float) -> str:
-    return words.duration(microseconds / 1e6)
+    small = microseconds < 1e6
+    return f"{microseconds / 1e3:.0f} ms" if small else words.duration(microseconds / 1e6)
 
 
 def kind_of(name: str) -> str:
