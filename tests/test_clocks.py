@@ -21,6 +21,7 @@ NAMES = {
     "jobtracker/storage/journal_session.py",  # the stamp of a JobTracker's life
     "mesos/executor_driver.py",  # the time of a status update, for people
     "cli/job.py",  # how long a job has run, for people
+    "wire/trace.py",  # the times of spans, for people
     "jobtracker/pages/app.py",  # how long ago something was, for people
     "jobtracker/pages/content.py",  # the same
     "jobtracker/pages/for_clients.py",  # the same

@@ -31,7 +31,7 @@ from mrmesos.wire.heartbeat import Heartbeat
 from mrmesos.wire.ids import parse_attempt
 from mrmesos.wire.job import AttemptRow, JobSpec, JobState
 from mrmesos.wire.task import AttemptError, AttemptReport, AttemptState
-from mrmesos.wire.trace import TraceContext, new_trace, read_context
+from mrmesos.wire.trace import TraceContext, new_trace, on_the_wall, read_context
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -83,7 +83,7 @@ class Tracer:
         own = {"service.version": mrmesos.__version__}
         if not os.environ.get("OTEL_SERVICE_NAME"):
             own["service.name"] = "mrmesos-jobtracker"
-        self._exporter = OTLPSpanExporter(endpoint=endpoint)
+        self._exporter: Any = OTLPSpanExporter(endpoint=endpoint)
         self._ids = _Ids()
         provider = TracerProvider(
             resource=Resource.create(own),
@@ -108,7 +108,7 @@ class Tracer:
         if given is not None:
             return given.of(job_id)
         trace = new_trace(job_id)
-        decided = self._sampler.should_sample(None, int(trace, 16), "job")
+        decided: Any = self._sampler.should_sample(None, int(trace, 16), "job")
         return TraceContext(trace, "", decided.decision.is_sampled()).of(job_id)
 
     def reported(self, heartbeat: Heartbeat) -> None:
@@ -121,7 +121,7 @@ class Tracer:
         """The planner's work for a job has ended."""
         if isinstance(command, PlanJob | CommitJob):
             error = event.error if isinstance(event, JobPlanFailed | JobCommitFailed) else None
-            self._put(partial(self._work, command, begun, time.time(), error))
+            self._put(partial(self._work, command, begun, time.monotonic(), error))
 
     def job_ended(self, run: JobRun) -> None:
         """A job has ended."""
@@ -204,7 +204,8 @@ class Tracer:
         name = "plan" if isinstance(command, PlanJob) else "commit"
         job = self.context(command.job_id, command.spec)
         mine = job.of(f"{name} {command.job_id}")
-        self._span(name, mine, job, (begun, ended), {"mrmesos.job.id": command.job_id}, error)
+        times = (on_the_wall(begun), on_the_wall(ended))
+        self._span(name, mine, job, times, {"mrmesos.job.id": command.job_id}, error)
 
     def _job(self, run: JobRun) -> None:
         status = run.report.status
@@ -224,7 +225,7 @@ class Tracer:
         }
         if status.queue:
             facts["mrmesos.queue.id"] = status.queue
-        times = (status.submitted, status.ended or time.time())
+        times = (status.submitted, status.ended or status.submitted)
         given = read_context(Conf(run.spec.conf).get_as(JOB_TRACEPARENT).strip())
         failed = status.state is not JobState.SUCCEEDED
         self._span("job", job, given, times, facts, status.error, failed=failed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
@@ -63,6 +64,11 @@ def within_trace(conf: Mapping[str, str], environ: Mapping[str, str]) -> dict[st
     given = environ.get(TRACEPARENT, "")
     known = JOB_TRACEPARENT.name in conf or read_context(given) is None
     return {**conf} if known else {**conf, JOB_TRACEPARENT.name: given}
+
+
+def on_the_wall(moment: float) -> float:
+    """The Unix time of a moment of `time.monotonic`. Only spans have it, for people to read."""
+    return time.time() - time.monotonic() + moment
 
 
 def new_trace(job_id: str) -> str:

@@ -41,7 +41,7 @@ from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
 from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
-from mrmesos.wire.trace import TRACEPARENT, Measured, read_context
+from mrmesos.wire.trace import TRACEPARENT, Measured, on_the_wall, read_context
 from mrmesos.worker.channel import decode_to_worker, encode, read_frame
 from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
 from mrmesos.worker.profiler import Profiler
@@ -244,7 +244,7 @@ class Worker:
             self._fetcher, self._fetching = None, ""
         fetcher.close()
         if fetcher.took is not None:
-            self._measured.append(Measured("fetch", *fetcher.took))
+            self._measured.append(Measured("fetch", *map(on_the_wall, fetcher.took)))
 
 
 def _mapped(task: RunTask, job: Job, watch: Watch) -> MapResult:

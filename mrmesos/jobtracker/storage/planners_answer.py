@@ -59,7 +59,7 @@ class PlannersWork:
     """The planner's work under way. A core that starts again asks for all of it once more."""
 
     def __init__(self, told: Callable[[Work, float, Event], None] | None = None) -> None:
-        """`told` hears of each answer: the command, when it began (Unix seconds), and the event."""
+        """`told` hears of each answer: its command, when that began (monotonic), and the event."""
         self._under_way: dict[tuple[str, type], tuple[Work, float]] = {}
         self._told = told
 
@@ -67,7 +67,7 @@ class PlannersWork:
         """Whether to begin this command. If the same command is under way, its answer is enough."""
         work = (name_of(command), type(command))
         new = work not in self._under_way
-        self._under_way.setdefault(work, (command, time.time()))
+        self._under_way.setdefault(work, (command, time.monotonic()))
         return new
 
     def ended(self, event: Event) -> None:

@@ -89,7 +89,7 @@ class Fetcher:
         )
         self._have: dict[int, Fetched] = {}
         self.took: tuple[float, float] | None = None
-        """When the fetch began and ended, in Unix seconds."""
+        """When the fetch began and ended, by `time.monotonic`."""
         self._fault: BaseException | None = None
         self._requests = 0
 
@@ -110,7 +110,7 @@ class Fetcher:
 
     def runs(self) -> list[SortedRun]:
         """See SegmentSource. Raises OSError if the disk is full, and Closed."""
-        began = time.time()
+        began = time.monotonic()
         threads = [
             threading.Thread(target=self._copy, args=(number,), name=f"fetch-{number}", daemon=True)
             for number in range(self._copies)
@@ -123,7 +123,7 @@ class Fetcher:
                     break
                 self._state.wait(_WAIT_MAX)
             fault, complete = self._fault, self._schedule.complete
-        self.took = began, time.time()
+        self.took = began, time.monotonic()
         self.close()
         if fault is not None:
             raise fault
