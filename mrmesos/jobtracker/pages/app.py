@@ -19,11 +19,12 @@ from mrmesos.jobtracker.pages.content import ROOT, Content, Contents
 from mrmesos.jobtracker.pages.events import Feeds
 from mrmesos.jobtracker.pages.gate import SCOPE, Gate, answer, confine, message
 from mrmesos.jobtracker.pages.source import PageSource
-from mrmesos.wire.ids import is_job_id
+from mrmesos.wire.ids import is_chain_id, is_job_id, is_queue_id
 from mrmesos.wire.login import TICKET_PATH, PageTicket
 
 MAX_FORM_BYTES = 64 << 10
 STATIC_SECONDS = 86_400
+_KINDS = {"jobs": is_job_id, "chains": is_chain_id, "queues": is_queue_id}
 
 
 class Pages:
@@ -55,7 +56,7 @@ class Pages:
                 web.post("/logout", self._gate.logout),
                 web.get("/static/{name}", self._static),
                 web.get("/events", events, allow_head=False),
-                web.post("/jobs/{job_id}/kill", self._kill),
+                web.post("/{kind:jobs|chains|queues}/{name}/kill", self._kill),
                 web.post("/jobs/{job_id}/move", self._move),
                 web.get("/{path:.*}", self._page),
             ]
@@ -120,11 +121,11 @@ class Pages:
         raise web.HTTPSeeOther(f"{ROOT}jobs/{job_id}")
 
     async def _kill(self, request: web.Request) -> web.StreamResponse:
-        job_id = request.match_info["job_id"]
+        kind, name = request.match_info["kind"], request.match_info["name"]
         by = f"a user of the web page ({request.remote})"
-        if not is_job_id(job_id) or not await self._source.kill(job_id, by):
-            return await answer(message("This job is not running", "It may have ended."), 404)
-        raise web.HTTPSeeOther(f"{ROOT}jobs/{job_id}")
+        if not _KINDS[kind](name) or not await self._source.kill(name, by):
+            return await answer(message("It is not running", "It may have ended."), 404)
+        raise web.HTTPSeeOther(f"{ROOT}{kind}/{name}")
 
 
 def login_path(gate: Gate, seconds: float) -> str:

@@ -75,7 +75,7 @@ class Core(Protocol):
         """Give a job another priority or pool."""
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        """Kill a job."""
+        """Kill a job, a chain or a queue."""
 
 
 @dataclass(slots=True)
@@ -262,7 +262,7 @@ class LiveSource:
         return await asyncio.wrap_future(self._core.move(job_id, priority, pool, by))
 
     async def kill(self, job_id: str, by: str) -> bool:
-        """Kill a job."""
+        """Kill a job, a chain or a queue."""
         return await asyncio.wrap_future(self._core.kill(job_id, by))
 
 

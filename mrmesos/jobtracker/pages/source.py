@@ -84,4 +84,4 @@ class PageSource(Protocol):
         """
 
     async def kill(self, job_id: str, by: str) -> bool:
-        """Kill a job; False if there is no such job in progress."""
+        """Kill a job, a chain or a queue; False if there is none of this name in progress."""

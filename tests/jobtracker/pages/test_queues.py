@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.pages import gate
-from mrmesos.wire.queue import QueueRequest
+from mrmesos.wire.chain import ChainState
+from mrmesos.wire.queue import QueueRequest, QueueState
 from tests.jobtracker.pages.test_pages import EVIL, Tags, visit
 from tests.jobtracker.pages.world import CULPRIT, Browser, World, free_task
 
@@ -135,5 +136,26 @@ def test_what_users_write_into_a_queue_stays_text(world: World) -> None:
             assert not [a for a in found.attributes if a.startswith("on") or a == "style"], path
             assert found.code == "", path
             assert "&lt;script&gt;" in text
+
+    visit(world, walk)
+
+
+def test_a_queue_and_a_chain_are_killed_only_by_their_own_pages(world: World) -> None:
+    queue_id = release(world)
+    chain_id = world.chain("report", "ada", {"clean": (), "count": ("clean",)})
+    st = world.hands.core.st
+
+    async def walk(browser: Browser) -> None:
+        for kind, name in (("queues", queue_id), ("chains", chain_id)):
+            path = f"/ui/{kind}/{name}"
+            assert f'action="{path}/kill"' in await browser.page(path)
+            forged = {"Origin": "http://evil.example"}
+            assert (await browser.ask(f"{path}/kill", {}, forged))[0] == 403
+            assert (await browser.ask(f"/ui/jobs/{name}/kill", {}))[0] == 404
+            assert name in st.queues.live or name in st.chains.live
+            status, _, headers = await browser.ask(f"{path}/kill", {})
+            assert (status, headers["Location"]) == (303, path)
+        assert st.queues.ended[queue_id].state is QueueState.KILLED
+        assert st.chains.live[chain_id].state is ChainState.STOPPING
 
     visit(world, walk)

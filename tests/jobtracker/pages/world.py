@@ -94,7 +94,8 @@ class PlayedCore:
         return done(known)
 
     def kill(self, job_id: str, by: str) -> Future[bool]:
-        known = job_id in self._hands.core.st.jobs
+        st = self._hands.core.st
+        known = any(job_id in all_ for all_ in (st.jobs, st.chains.live, st.queues.live))
         self._hands.do(ev.KillAsked(job_id, by))
         return done(known)
 
