@@ -53,9 +53,7 @@ class SettingTypes(TypedDict, total=False):
     job_traceparent: str
     job_end_notification_url: str
     job_end_notification_retry_attempts: int
-    job_end_notification_max_attempts: int
     job_end_notification_retry_interval: int
-    job_end_notification_max_retry_interval: int
     job_end_notification_timeout: int
     io_sort_mb: int
     io_sort_factor: int

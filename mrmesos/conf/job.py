@@ -279,21 +279,15 @@ END_NOTIFICATION_RETRIES = declare(
     "job.end-notification.retry.attempts",
     0,
     "tries",
-    "How often the request is repeated if the answer is not 200.",
+    "How often the request is repeated if the answer is not 200; 20 times at most.",
     minimum=0,
-)
-END_NOTIFICATION_TRIES_MAX = declare(
-    "job.end-notification.max.attempts", 5, "tries", "Most requests in all.", minimum=1
 )
 END_NOTIFICATION_INTERVAL = declare(
     "job.end-notification.retry.interval",
     1000,
     "ms",
-    "Pause before the request is repeated.",
+    "Pause before the request is repeated; 60,000 at most.",
     minimum=0,
-)
-END_NOTIFICATION_INTERVAL_MAX = declare(
-    "job.end-notification.max.retry.interval", 5000, "ms", "Longest such pause.", minimum=0
 )
 END_NOTIFICATION_TIMEOUT = declare(
     "job.end-notification.timeout", 5000, "ms", "Longest wait for the answer.", minimum=1

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 QUEUE_MAX = 10_000
 THREADS = 4
+RETRIES_MAX, PAUSE_MAX_MS = 20, 60_000
+"""Limits for every job. A receiver that never answers must not hold a thread for hours."""
 _JOB, _STATUS = "$jobId", "$jobStatus"
 
 
@@ -51,14 +53,8 @@ def notification(job_id: str, state: JobState, given: Mapping[str, str]) -> Noti
     url = _url(conf)
     if not url:
         return None
-    tries = min(
-        conf.get_as(settings.END_NOTIFICATION_RETRIES) + 1,
-        conf.get_as(settings.END_NOTIFICATION_TRIES_MAX),
-    )
-    pause = min(
-        conf.get_as(settings.END_NOTIFICATION_INTERVAL),
-        conf.get_as(settings.END_NOTIFICATION_INTERVAL_MAX),
-    )
+    tries = min(conf.get_as(settings.END_NOTIFICATION_RETRIES), RETRIES_MAX) + 1
+    pause = min(conf.get_as(settings.END_NOTIFICATION_INTERVAL), PAUSE_MAX_MS)
     filled = url.replace(_JOB, quote(job_id)).replace(_STATUS, state.value)
     timeout = conf.get_as(settings.END_NOTIFICATION_TIMEOUT) / 1000
     return Notification(job_id, filled, tries, pause / 1000, timeout)

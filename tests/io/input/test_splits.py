@@ -143,6 +143,12 @@ def test_one_file_is_cut_into_the_maps_asked_for(tmp_path: Path) -> None:
     assert len(plan(tmp_path, {"a": 10}, job_maps=1, split_maxsize=3)) == 4
 
 
+def test_splits_have_a_least_size(tmp_path: Path) -> None:
+    splits = plan(tmp_path, {"a": 1000}, job_maps=8, split_minsize=300)
+    assert [split.length for split in splits] == [300, 300, 300, 100], "not 8 of 125 bytes"
+    assert len(plan(tmp_path, {"a": 1000}, split_minsize=300, split_maxsize=100)) == 10
+
+
 def test_many_small_files_share_splits(tmp_path: Path) -> None:
     splits = plan(tmp_path, {f"{i:04d}": 1000 + i % 7 for i in range(1800)}, job_maps=8)
     assert len(splits) == 8

@@ -88,16 +88,19 @@ def test_it_is_tried_again_but_not_for_ever(ear: Ear) -> None:
     assert not any("elsewhere" in path for path in ear.heard), "redirects are not followed"
     ear.answers = [500] * 99
     assert tell(asking(ear.url, **again)) == 1
-    assert len(ear.heard) == 4 + 5, "max.attempts"
+    assert len(ear.heard) == 4 + 10
     assert tell(asking(ear.url)) == 1, "no retries are asked for"
-    assert len(ear.heard) == 10
+    assert len(ear.heard) == 15
 
 
-def test_the_limits_are_hadoops() -> None:
-    conf = asking("http://h/", retry_interval="60000").conf
-    wanted = notification("job_1_1", JobState.FAILED, conf)
-    assert wanted is not None
-    assert (wanted.tries, wanted.pause_seconds, wanted.timeout_seconds) == (1, 5.0, 5.0)
+def test_tries_and_pauses_have_limits() -> None:
+    plain = notification("job_1_1", JobState.FAILED, asking("http://h/").conf)
+    assert plain is not None
+    assert (plain.tries, plain.pause_seconds, plain.timeout_seconds) == (1, 1.0, 5.0)
+    more = {"retry_interval": "999999", "retry_attempts": "999", "timeout": "100"}
+    most = notification("job_1_1", JobState.FAILED, asking("http://h/", **more).conf)
+    assert most is not None
+    assert (most.tries, most.pause_seconds, most.timeout_seconds) == (21, 60.0, 0.1)
     assert notification("job_1_1", JobState.FAILED, {}) is None
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.scheduling.eligibility import SLOW_AGENT
@@ -187,6 +189,39 @@ def test_at_most_so_many_at_once() -> None:
     tell(hands, job, m4=0.11, m7=0.12)
     hands.later(1.5)
     assert started(hands.offer("k")) == ["m4.1"]
+
+
+def test_a_part_of_the_running_attempts_may_have_one() -> None:
+    hands = Hands()
+    most: dict[str, Any] = {
+        "job.speculative.minimum-allowed-tasks": "1",
+        "job.speculative.speculative-cap-running-tasks": "0.75",
+    }
+    job = hands.job(maps=8, **most)
+    hands.offer(*"abcdefgh")
+    hands.later(10)
+    for index in range(4):
+        hands.end(long(job, f"m{index}"))
+    hands.later(10)
+    tell(hands, job, m4=0.11, m5=0.05, m6=0.07, m7=0.12)
+    hands.later(1.5)
+    assert len(started(hands.offer("i", "j", "k", "l"))) == 3, "0.75 of four"
+
+
+@pytest.mark.parametrize(("threshold", "backups"), [("1.0", ["m3.1"]), ("3.0", [])])
+def test_how_slow_counts_as_slow(threshold: str, backups: list[str]) -> None:
+    """Its rate is 0.47 of the mean, 1.7 deviations below it."""
+    hands = Hands()
+    limit: dict[str, Any] = {"job.speculative.slowtaskthreshold": threshold}
+    job = hands.job(maps=4, **limit)
+    hands.offer("a", "b", "c", "d")
+    hands.later(10)
+    for name in ("m0", "m1", "m2"):
+        hands.end(long(job, name))
+    hands.later(2.5)
+    tell(hands, job, m3=0.5)
+    hands.later(1.5)
+    assert started(hands.offer("e")) == backups
 
 
 def test_none_on_a_slow_agent() -> None:
