@@ -8,14 +8,18 @@ dependency groups `dev` and `release`. The network is needed for the wheels of o
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
+OURS = ("http-parser",)
+"""Packages of this repository that no index has."""
 WHEELS, HOUSE = DIST / "wheels", DIST / "wheelhouse"
 
 
@@ -60,14 +64,39 @@ def write_sbom() -> None:
     lines = []
     for wheel in sorted(HOUSE.glob("*.whl")):
         name, version = wheel.name.split("-")[:2]
+        name = name.replace("_", "-").lower()
         lines.append(f"{name}=={version} --hash=sha256:{sha256(wheel)}\n")
     listed = DIST / "requirements.txt"
     listed.write_text("".join(lines))
+    written = DIST / "mrmesos.cdx.json"
     run(
         *(Path(sys.executable).with_name("cyclonedx-py"), "requirements", listed),
         *("--output-reproducible", "--pyproject", "pyproject.toml"),
-        *("--output-format", "JSON", "--output-file", DIST / "mrmesos.cdx.json"),
+        *("--output-format", "JSON", "--output-file", written),
     )
+    bom = with_root(json.loads(written.read_text()))
+    written.write_text(json.dumps(bom, indent=2, sort_keys=True) + "\n")
+
+
+def with_root(bom: dict[str, Any]) -> dict[str, Any]:
+    """The root is the wheel of mrmesos, with its hash, and depends on all other packages.
+
+    cyclonedx-py lists that wheel a second time, knows no dependencies of the root, and says that
+    our own packages come from PyPI.
+    """
+    root = bom["metadata"]["component"]
+    [wheel] = [each for each in bom["components"] if each["name"] == root["name"]]
+    others = [each for each in bom["components"] if each is not wheel]
+    [reference] = wheel.get("externalReferences", [])
+    root["hashes"] = reference["hashes"]
+    root["purl"] = wheel["purl"]
+    for each in others:
+        if each["name"] in OURS:
+            [reference] = each.pop("externalReferences")
+            each["hashes"] = reference["hashes"]
+    needed = sorted(each["bom-ref"] for each in others)
+    tree = [{"ref": root["bom-ref"], "dependsOn": needed}, *({"ref": ref} for ref in needed)]
+    return bom | {"components": others, "dependencies": tree}
 
 
 def sha256(path: Path) -> str:

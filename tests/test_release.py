@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import mrmesos
+from release.dist import with_root
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,3 +63,35 @@ def test_the_image_runs_as_a_user_with_a_python_that_we_support() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"Programming Language :: Python :: {python}" in project["classifiers"]
     assert re.search(r"^USER [1-9][0-9]*$", text, re.MULTILINE)
+
+
+def test_the_root_of_the_sbom_is_our_wheel_and_depends_on_the_others() -> None:
+    def listed(name: str) -> dict[str, object]:
+        url = f"https://pypi.org/simple/{name}/"
+        source = {
+            "type": "distribution",
+            "url": url,
+            "hashes": [{"alg": "SHA-256", "content": name}],
+        }
+        found = {"name": name, "purl": f"pkg:pypi/{name}@1", "bom-ref": f"line-{name}"}
+        return {**found, "externalReferences": [source]}
+
+    root = {"name": "mrmesos", "bom-ref": "root-component"}
+    bom = with_root(
+        {
+            "metadata": {"component": root},
+            "components": [listed("click"), listed("http-parser"), listed("mrmesos")],
+            "dependencies": [{"ref": "root-component"}],
+        }
+    )
+    assert [each["name"] for each in bom["components"]] == ["click", "http-parser"]
+    assert bom["metadata"]["component"]["purl"] == "pkg:pypi/mrmesos@1"
+    assert bom["metadata"]["component"]["hashes"][0]["content"] == "mrmesos"
+    needed = ["line-click", "line-http-parser"]
+    assert bom["dependencies"][0] == {"ref": "root-component", "dependsOn": needed}
+    assert "externalReferences" not in bom["components"][1], "http-parser is on no index"
+
+
+def test_the_project_names_where_to_read_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"Documentation", "Repository", "Changelog", "Issues"} <= set(project["urls"])
