@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mrmesos import api
+from mrmesos.api import aggregates, formats
 from tests.pages import blocks
 
 ROOT = Path(__file__).parents[1]
@@ -30,3 +32,11 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     named -= {block.title for block in blocks(page)}
     missing = {name for name in named if not any(file.endswith(f"/{name}") for file in there)}
     assert not missing
+
+
+def test_the_page_of_the_api_has_every_public_name() -> None:
+    shown = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    for whole in (aggregates, formats):
+        if whole.__name__ in shown:
+            shown += dir(whole)
+    assert set(api.__all__) <= {name.rpartition(".")[2] for name in shown}
