@@ -19,6 +19,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NETWORK, CLUSTER, FAILS = "needs a network", "needs a cluster", "fails"
+SECONDS = 1200
+"""More than any page takes, also on a machine that is busy with other things."""
 REPOSITORY = "https://git.example.org/mrmesos.git"
 EXCUSES = (
     *(NETWORK, CLUSTER, "takes minutes", "runs until Ctrl-C", "after a failure"),
@@ -121,16 +124,25 @@ def run_page(
     for named, real in (hosts or {}).items():
         text = text.replace(named, real)
     (place / ".page.sh").write_text(text)
-    done = subprocess.run(
+    return list(_wrong(ran, _output(place, environ)))
+
+
+def _output(place: Path, environ: Mapping[str, str]) -> str:
+    """What the script prints. Nothing that it has started is left behind."""
+    shell = subprocess.Popen(
         ["bash", ".page.sh"],
         cwd=place,
         env=dict(environ),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=600,
-        check=False,
+        start_new_session=True,
     )
-    return list(_wrong(ran, done.stdout))
+    try:
+        said, _ = shell.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, signal.SIGKILL)
+        said, _ = shell.communicate()
+    return said
 
 
 def _report(number: int) -> str:

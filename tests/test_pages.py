@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import click
 import pytest
 
+from mrmesos.cli import main
 from mrmesos.conf import SETTINGS
 from mrmesos.conf.toml_file import parse_toml
 from tests.page_cluster import PageCluster, page_cluster, page_environ
-from tests.pages import EXCUSES, ROOT, Block, blocks, commands, run_page
+from tests.pages import EXCUSES, ROOT, SECONDS, Block, blocks, commands, run_page
 from tests.s3.conftest import S3, s3_process
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -37,7 +42,9 @@ PAGES = {
     "formats-reference.md": OWN,
     "joins.md": SHARED,
     "mrjob.md": SHARED,
+    "minimesos.md": OWN,
     "simulator.md": OWN,
+    "simulator-design.md": OWN,
     "sorting.md": SHARED,
     "streaming.md": SHARED,
     "testing-jobs.md": OWN,
@@ -63,7 +70,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("name", PAGES)
 def test_the_blocks_of_a_page_run(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -122,13 +129,15 @@ def test_the_runner_tells_what_is_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
-def test_python_and_toml_of_pages_can_be_read(page: Path, tmp_path: Path) -> None:
+def test_python_toml_and_json_of_pages_can_be_read(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
         if block.language == "python":
             compile(block.text, where, "exec")
         elif block.language == "toml":
             tomllib.loads(block.text)
+        elif block.language == "json" and not block.title.endswith(".jsonl"):
+            json.loads(block.text)
 
 
 def tables() -> list[Block]:
@@ -144,29 +153,41 @@ def test_configurations_of_pages_are_right(block: Block) -> None:
             SETTINGS[name].parse(text)
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+SYSTEM = {"systemctl", "useradd", "install", "journalctl"}
+"""Commands that may have `mrmesos` as a name of something."""
+
+
+def our_commands(block: Block) -> Iterator[list[str]]:
+    """The words behind `mrmesos` of each command, also in units of systemd and apps of Marathon."""
+    if block.language == "console":
+        lines = [command.text.partition(" #")[0] for command in commands(block)]
+    elif block.language == "ini":
+        lines = re.findall(r"^ExecStart=(.*)$", block.text, re.MULTILINE)
+    else:
+        lines = re.findall(r'^  "cmd": "(.*)",$', block.text, re.MULTILINE)
+    for line in lines:
+        words = shlex.split(re.sub(r"[$][(]|[)]|\\\n", " ", line))
+        at = [number for number, word in enumerate(words) if re.search("(^|/)mrmesos$", word)]
+        ours = words[at[0] + 1 :] if at else []
+        if ours and not ours[0].startswith("-") and words[0] not in SYSTEM:
+            yield ours[: ours.index("--")] if "--" in ours else ours
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda page: page.name)
 def test_commands_of_pages_are_ours(page: Path) -> None:
-    """Verbs and long options in console blocks exist, also where a cluster is needed."""
-    import click
-
-    from mrmesos.cli import main
-
+    """Verbs, options and settings of commands exist, also where a cluster is needed."""
     ctx = click.Context(main)
     for block in blocks(page):
-        if block.language != "console":
-            continue
-        for command in commands(block):
-            words = command.text.partition(" #")[0].replace("\\\n", " ").split()
-            words = words[: words.index("--")] if "--" in words else words
-            if words[:1] != ["mrmesos"] or len(words) < 2 or words[1].startswith("-"):
-                continue
-            verb = main.get_command(ctx, words[1])
-            assert verb is not None, command.text
-            if isinstance(verb, click.Group) and len(words) > 2 and words[2] in verb.commands:
-                verb = verb.commands[words[2]]
-            if words[1] == "streaming":
+        for words in our_commands(block):
+            verb = main.get_command(ctx, words[0])
+            assert verb is not None, words
+            if isinstance(verb, click.Group) and len(words) > 1 and words[1] in verb.commands:
+                verb = verb.commands[words[1]]
+            if words[0] == "streaming":
                 continue
             known = {option for param in verb.params for option in param.opts}
             known |= {option for param in verb.params for option in param.secondary_opts}
-            given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
-            assert given - {"--help"} <= known, command.text
+            given = {word.partition("=")[0] for word in words[1:] if word.startswith("--")}
+            assert given - {"--help"} <= known, words
+            named = {after.partition("=")[0] for D, after in pairwise(words) if D == "-D"}
+            assert named - {"map.memroy.mb"} <= set(SETTINGS), words

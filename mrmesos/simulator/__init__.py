@@ -2,5 +2,5 @@
 
 The unchanged core (`jobtracker.core.jobtracker`) decides. This room plays Mesos, TaskTrackers,
 storage and users around it, from one seed. `faults` proves the same core in small worlds where
-much goes wrong. docs/simulator.md tells what is modelled and what is not.
+much goes wrong. docs/simulator-design.md tells what is modelled and what is not.
 """
