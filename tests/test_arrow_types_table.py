@@ -23,12 +23,13 @@ CUT = ", cut to \u00b5s"
 
 
 def table() -> dict[str, tuple[str, str]]:
-    section = FORMATS.read_text().partition("\n### Arrow types in files\n")[2].partition("\n## ")[0]
+    section = FORMATS.read_text().partition("\n## Arrow types in files\n")[2].partition("\n## ")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
     return {kind: (mapper, batch) for kind, mapper, batch in lines[1:]}
 
 
 ROWS = table()
+assert ROWS, "the page has lost its table"
 INT, CENTS = pa.int64(), st.integers(-999, 999).map(lambda number: Decimal(number).scaleb(-2))
 MAKE: dict[str, Callable[[], pa.DataType]] = {
     "string_view": pa.string_view,

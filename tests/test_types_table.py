@@ -140,12 +140,13 @@ TYPES: dict[str, st.SearchStrategy[list[Any]]] = {
 
 def table() -> dict[str, list[str]]:
     """The cells of each row of the table, by its first cell."""
-    section = FORMATS.read_text().partition("\n## Types\n")[2].partition("\n##")[0]
+    section = FORMATS.read_text().partition("\n## Python values\n")[2].partition("\n##")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
     return {name: cells for name, *cells in lines[1:]}
 
 
 ROWS = table()
+assert ROWS, "the page has lost its table"
 by_row = pytest.mark.parametrize("name", list(ROWS))
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

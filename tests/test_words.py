@@ -1,0 +1,60 @@
+"""Pages are written in plain words: subject, verb, object; one thought a sentence.
+
+No test knows whether a text is good. But squeezed sentences have marks: these patterns, and their
+length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# The page of the settings is made of fragments, which `mrmesos/conf` holds.
+PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "settings.md"]
+PAGES = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
+
+WORDS_MAX = 45
+"""More words in one sentence hold more than one thought."""
+
+FORBIDDEN = {
+    r"(?:^|[.:;] )(?:Who|What|Whoever|Whatever|Where)\b[^?:|]*[^?:|]$": "begin with the noun",
+    r"\b(?:whom|whosoever|whatsoever)\b": "make it a sentence of its own",
+    r"\b(?:albeit|amongst|hence|lest|midst|notwithstanding|nought|thence|thereby|thereof|thus|upon"
+    r"|wherein|whereby|whereof|whereupon|whilst)\b": "an old word",
+    r"\b(?:as ever|be it|but for|for want of|in vain|save for)\b": "a squeezed clause",
+    r"\b(?:is|are|was|were) (?:taken|held) for (?!\d)": "say: counts as",
+    r"\b(?:is|are) (?:told|said) (?:of|in|to be)\b": "say who tells it",
+    r"\bslaves?\b": "agent",
+}
+"""Marks of squeezed sentences, and what to do instead."""
+
+
+def sentences(page: Path) -> Iterator[str]:
+    """The sentences of a page's prose: without blocks of code, names in backticks and addresses."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"`[^`\n]*`", "`", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    for paragraph in re.split(r"\n\s*\n|\n\s*(?=[-*|#] |\d+\. |\|)", text):
+        for cell in paragraph.split("|"):
+            yield from re.split(r"(?<=[.?!:;]) ", " ".join(cell.split()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_in_plain_words(page: Path) -> None:
+    wrong = [
+        f"{reason}: {sentence}"
+        for sentence in sentences(page)
+        for pattern, reason in FORBIDDEN.items()
+        if re.search(pattern, sentence)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_sentences_are_short(page: Path) -> None:
+    long = [each for each in sentences(page) if len(re.findall(r"[\w'-]+", each)) > WORDS_MAX]
+    assert not long, "\n".join(long)
