@@ -50,10 +50,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("given", "output", "code", "say"),
     [
-        ("in", "out", jar.EXIT_OUTPUT, "out: output exists already"),
-        ("none", "new", jar.EXIT_INPUT, "none: input does not exist"),
-        ("in,none", "new", jar.EXIT_INPUT, "none: input does not exist"),
-        ("in", "", jar.EXIT_FAILED, "-output"),
+        ("in", "out", 4, "out: output exists already"),
+        ("none", "new", 5, "none: input does not exist"),
+        ("in,none", "new", 5, "none: input does not exist"),
+        ("in", "", 1, "-output"),
     ],
 )
 def test_exit_codes_of_hadoop_before_anything_starts(
