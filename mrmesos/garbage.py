@@ -15,3 +15,16 @@ def look_seldom() -> None:
     a per-record map's.
     """
     gc.set_threshold(*THRESHOLDS)
+
+
+def set_apart() -> None:
+    """Keep all present objects out of further looks. A full look at a job of 200,000 maps stops
+    all threads of the JobTracker for a quarter of a second. Objects are still freed as usual, but
+    for cycles.
+    """
+    gc.freeze()
+
+
+def take_back() -> None:
+    """Look at all objects again."""
+    gc.unfreeze()

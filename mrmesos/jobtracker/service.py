@@ -20,12 +20,14 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos import garbage
 from mrmesos.access.identity import credentials_of
 from mrmesos.access.pickle_keys import key_of_token
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.aftermath import Aftermath
 from mrmesos.jobtracker.backend import CoreBackend, LiveJobs
 from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     AnswerHeartbeat,
@@ -40,7 +42,6 @@ from mrmesos.jobtracker.core.messages.commands import (
     QueueNews,
     WakeTracker,
 )
-from mrmesos.jobtracker.core.messages.events import Closing, Event, JobUnkept, KillAsked, Registered
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core_thread import CoreThread
 from mrmesos.jobtracker.front import Front
@@ -266,7 +267,7 @@ class JobTrackerService:
 
         TEARDOWN also ends TaskTrackers, but the master may get it much later.
         """
-        self._thread.post(Closing())
+        self._thread.post(ev.Closing())
 
         def untold() -> int:
             return self._core.untold
@@ -291,7 +292,7 @@ class JobTrackerService:
         """Kill all jobs. Returns False if some have not ended after `timeout` seconds."""
         self.backend.take_no_more()
         for job_id in self._live.ids():
-            self._thread.post(KillAsked(job_id, by))
+            self._thread.post(ev.KillAsked(job_id, by))
         deadline = time.monotonic() + timeout
         while not self._live.wait_none(min(0.25, max(0.0, deadline - time.monotonic()))):
             if self.failure is not None or time.monotonic() >= deadline:
@@ -320,7 +321,7 @@ class JobTrackerService:
     def _now(self) -> float:
         return self._clock_offset + time.monotonic()
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: ev.Event) -> None:
         self._at_work.ended(event)
         try:
             if self._quarantine.knows(event):
@@ -331,8 +332,10 @@ class JobTrackerService:
             self._set_aside(event, problem)
             raise SetAside from problem
         self._take(commands)
+        if isinstance(event, ev.JobPlanned):
+            garbage.set_apart()
 
-    def _set_aside(self, event: Event, problem: Exception) -> None:
+    def _set_aside(self, event: ev.Event, problem: Exception) -> None:
         """Drop an event that made the core raise, and continue with a new core.
 
         The old core may be half changed, so the new one is restored from the journal. Raises if
@@ -346,14 +349,15 @@ class JobTrackerService:
         self.backend.use(self._core)
         self._begin_with(same_command=True)
         if before.subscription.connected:
-            self._take(self._core.handle(Registered(before.subscription.framework_id), self._now()))
+            registered = ev.Registered(before.subscription.framework_id)
+            self._take(self._core.handle(registered, self._now()))
         self._take(answers(event))
 
     def _end_batch(self) -> None:
         """Write all noted records to the journal, then execute the commands that waited."""
         while unkept := self._session.write_noted():
             for job_id, why in unkept.items():
-                self._handle(JobUnkept(job_id, why))
+                self._handle(ev.JobUnkept(job_id, why))
         later, self._later = self._later, []
         for command in later:
             self._execute(command)
@@ -390,6 +394,7 @@ class JobTrackerService:
 
     def _ended(self, name: str) -> None:
         """A job or a chain has ended."""
+        garbage.take_back()
         self.codes.unpin(name)
         self._live.ended(name)
         self._front.job_ended(name)

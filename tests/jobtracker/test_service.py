@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import http.client
 import threading
@@ -178,6 +179,15 @@ def test_a_job_from_submission_to_success(desk: Desk, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "part-m-00000").read_text() == "x\n"
     assert [row.id for row in desk.client.report(job_id).attempts] == [attempt.attempt_id]
     assert [one.job_id for one in desk.client.statuses()] == [job_id]
+
+
+def test_the_tasks_of_a_job_are_kept_from_full_looks_for_garbage(
+    desk: Desk, tmp_path: Path
+) -> None:
+    job_id = desk.client.submit(desk.spec(tmp_path))
+    wait_until(lambda: gc.get_freeze_count() > 0, "the plan")
+    desk.client.kill(job_id, "me")
+    wait_until(lambda: gc.get_freeze_count() == 0, "the end")
 
 
 def test_files_are_uploaded_in_pieces_and_once(desk: Desk, tmp_path: Path) -> None:
