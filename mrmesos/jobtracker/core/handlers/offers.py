@@ -154,11 +154,19 @@ def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
     then neither waits nor reads over the network.
     """
     st.index.flush()
-    stored_on = st.index.stored_on
+    hosts = [host for host, jobs in st.index.hosts.items() if jobs]
+    if not hosts:
+        return offered
     near: list[_Offered] = []
     far: list[_Offered] = []
-    for entry in offered:
-        (near if stored_on(entry.agent) else far).append(entry)
+    if len(hosts) < len(offered):  # a small job's data is on few of the agents
+        storing = {agent.id for host in hosts for agent in st.cluster.hosts.get(host, ())}
+        for entry in offered:
+            (near if entry.agent.id in storing else far).append(entry)
+    else:
+        stored_on = st.index.stored_on
+        for entry in offered:
+            (near if stored_on(entry.agent) else far).append(entry)
     return near + far
 
 
@@ -220,7 +228,11 @@ def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
 def _answer(st: State, offered: Iterable[_Offered]) -> None:
     hungry = bool(warm_trackers.wanted_roles(st))
     declined: dict[float, list[str]] = {}
+    unused: list[str] = []
     for entry in offered:
+        if not hungry and not entry.launches and entry.spare is None:  # most offers
+            unused += [offer.offer_id for offer in entry.offers]
+            continue
         refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
         if entry.launches or entry.spare is not None:
             taken = tuple([offer.offer_id for offer in entry.offers])
@@ -232,8 +244,11 @@ def _answer(st: State, offered: Iterable[_Offered]) -> None:
             ids = declined[refuse] = []
         for offer in entry.offers:
             ids.append(offer.offer_id)
-        reason = _reason(st, entry) if hungry else NO_WORK
+        reason = _reason(st, entry)
         st.offers.declined[reason] = st.offers.declined.get(reason, 0) + len(entry.offers)
+    if unused:
+        declined[st.settings.refuse_idle] = unused
+        st.offers.declined[NO_WORK] = st.offers.declined.get(NO_WORK, 0) + len(unused)
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
 
