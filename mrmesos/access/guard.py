@@ -6,8 +6,8 @@ the origin of the request in `Origin` and `Sec-Fetch-Site`. So the guard accepts
 
 - `Host` is a valid name of this server: a loopback name, the address at which the connection
   arrived, a name that the server listens on or is known by, this host's own name, or a name that a
-  setting adds. The port does not matter, as ports may be forwarded. A request without `Host` is
-  accepted, as browsers always send it.
+  setting adds. The port does not matter, because ports may be forwarded. A request without `Host`
+  is accepted, because browsers always send it.
 - `Origin`, if present, is this server itself or one of the names that a setting adds.
 - `Sec-Fetch-Site`, if present, is `same-origin`, or `none` (the user typed the address). A link on
 another site may also open one of our pages in a browser's window, because that site cannot read the

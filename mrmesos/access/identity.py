@@ -11,9 +11,9 @@ from mrmesos.conf import MESOS_PRINCIPAL, MESOS_SECRET_FILE, Conf
 
 
 def current_user() -> str:
-    """The kernel's user by name; the number of a user who has none, as in some containers.
+    """The name of the kernel's user. Its number if it has no name, as in some containers.
 
-    USER and LOGNAME are not asked: they may name anybody.
+    USER and LOGNAME are not read, because they may name anybody.
     """
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

@@ -1,10 +1,10 @@
 """Answers requests to one path before aiohttp sees them, if they have their plain form.
 
 A JobTracker gets thousands of heartbeats a second, and aiohttp takes most of the time for each. So
-a connection begins here. A request is taken if it looks exactly as a TaskTracker writes it: known
+a connection begins here. A request is taken if it has the form that a TaskTracker writes: known
 headers, each once, of printable ASCII, with a Content-Length, at most BYTES_MAX long. Any other
-request goes to aiohttp's handler, byte for byte, and with it the rest of the connection. So does
-one that cannot be answered well. Refusals and errors are therefore made in one place only.
+request goes to aiohttp's handler unchanged, and so does the rest of its connection. The same holds
+for a request that has no good answer. So refusals and errors are made in one place only.
 
 Comes in: the bytes of a connection. Goes out: answers, or the same bytes to aiohttp. Thread: the
 server's event loop.
@@ -22,7 +22,7 @@ from aiohttp import web
 from mrmesos.access.signing import REPLY
 
 BYTES_MAX = 64 << 10
-"""Longest request. What comes while a request is being answered has the same limit."""
+"""Longest request. Bytes that arrive while a request is being answered have the same limit."""
 _HEAD_MAX = 4 << 10
 _FIELDS = re.compile(rb"((?:[A-Za-z-]{1,40}: [!-~](?:[ -~]{0,1000}[!-~])?\r\n){1,16})\r\n")
 _KNOWN = frozenset(
@@ -34,8 +34,8 @@ _KNOWN = frozenset(
 _NEEDED = (b"host", b"authorization", b"content-length")
 
 Answer = Callable[[str, bytes, str], Awaitable[tuple[str, bytes]]]
-"""From the Authorization header, the body and the peer's address to the REPLY header and the body
-of an answer. It raises if there is no good answer.
+"""Answers a request. It gets the Authorization header, the body and the peer's address. It returns
+the REPLY header and the body of the answer, or raises an exception if there is no good answer.
 """
 KnowsHost = Callable[[str, str], bool]
 """Whether a Host header is a name of this server, for a connection to this address."""
@@ -57,9 +57,11 @@ class PlainRequests(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         """None before and after the connection, and after `handler` has taken it over."""
         self.heard = False
-        """Whether a request has come."""
+        """Whether a request has arrived."""
         self.idle_since: float | None = None
-        """Since when no whole request is here (monotonic). None while one is being answered."""
+        """Since when no whole request has been here (monotonic). None while one is being
+        answered.
+        """
 
     # Called by the event loop.
 
@@ -155,7 +157,7 @@ class PlainRequests(asyncio.Protocol):
 
 
 def _plain(lines: bytes) -> Mapping[bytes, bytes] | None:
-    """The headers by their names in lower case. None if they have not the plain form."""
+    """The headers by their names in lower case. None if they do not have the plain form."""
     headers: dict[bytes, bytes] = {}
     for line in lines.split(b"\r\n")[:-1]:
         name, _, value = line.partition(b": ")

@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 
 WINDOW_SECONDS = 60.0
 NONCES_MAX = 200_000
-"""Most requests in twice the window. More are refused, as we could not detect repeated ones."""
+"""Most requests in twice the window. More are refused, because repeated ones could not be
+detected.
+"""
 AUTHORIZATION = "Authorization"
 REPLY = "X-Mrmesos-Reply"
 TIME = "X-Mrmesos-Time"

@@ -23,7 +23,7 @@ def parse_master(master: str) -> str:
     It accepts "host", "host:port", "http://host:port" and "zk://h1:p1,h2:p2/path".
 
     Raises:
-        ValueError: for any other form, also for https, as the driver does not support TLS.
+        ValueError: for any other form, also for https, because the driver does not support TLS.
     """
     scheme, separator, rest = master.strip().rpartition("://")
     scheme = scheme.lower()

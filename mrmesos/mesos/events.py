@@ -251,7 +251,7 @@ SCHEDULER: Mapping[str, Any] = {
     "ERROR": Error,
     "HEARTBEAT": None,
 }
-"""The content of each event type. Other types are ignored, as newer Mesos may send them."""
+"""The content of each event type. Other types are ignored, because newer Mesos may send them."""
 EXECUTOR: Mapping[str, Any] = {
     "SUBSCRIBED": ExecutorSubscribed,
     "LAUNCH": Launch,

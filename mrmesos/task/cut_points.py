@@ -1,5 +1,7 @@
-"""Cut points that one job finds for another. A step of a chain with TotalOrder needs them before
-its maps begin, and what it reads does not exist earlier.
+"""Cut points that one job finds for another.
+
+A step of a chain with TotalOrder needs its cut points before its maps begin. Its input does not
+exist earlier, so a job of its own finds them.
 
 Comes in: the sources to sample, or the output of such a job. Goes out: one record with the cut
 points, or the cut points.

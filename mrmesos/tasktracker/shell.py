@@ -105,7 +105,7 @@ class Shell:
         self._unusable = ""
 
     def _now(self) -> float:
-        """Unix time in seconds, without jumps, as timeouts are measured with it."""
+        """Unix time in seconds, without jumps, because timeouts are measured with it."""
         return self._epoch + time.monotonic()
 
     def registered(self, agent_id: str, hostname: str) -> None:

@@ -1,6 +1,6 @@
 """The profile of an attempt (`task.profile`): a tree of functions, and the time or memory of each.
 
-It travels as text, which only its ends look into: a worker makes it, and a page draws it.
+It travels as text. Only two places read it: a worker makes it, and a page draws it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _RANGE = re.compile(r"\s*(\d{1,9})?\s*(-)?\s*(\d{1,9})?\s*", re.ASCII)
 
 
 class Node(msgspec.Struct, frozen=True, array_like=True):
-    """A function, called from the last node before it whose `depth` is one less. `value` has that
-    of the functions below it, too: microseconds, or bytes at the peak. `frame` is the number of its
-    name.
+    """A function. Its caller is the last node before it whose `depth` is one less.
+
+    `value` includes the functions that it calls: microseconds, or bytes at the peak. `frame` is the
+    number of its name.
     """
 
     depth: Index
@@ -37,8 +38,8 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """`nodes` in the order of a walk from the root. `left_out` is what small nodes had that are not
-    among them.
+    """`nodes` are in the order of a walk from the root. `left_out` is the value of small nodes that
+    are not among them.
     """
 
     kind: Name
@@ -55,7 +56,7 @@ def packed(profile: Profile) -> str:
 
 
 def unpacked(text: str) -> Profile | None:
-    """The profile in a text. None if there is none, or if it cannot be read."""
+    """The profile in a text. None if the text has none, or if it cannot be read."""
     try:
         inflate = zlib.decompressobj()
         body = inflate.decompress(base64.b64decode(text, validate=True), _UNPACKED_MAX)
@@ -77,7 +78,7 @@ def _sound(profile: Profile) -> bool:
 
 
 def kind_of(conf: Conf, kind: TaskKind, index: int) -> str:
-    """Which profile an attempt gets. Raises ConfError."""
+    """The kind of profile that an attempt gets. Raises ConfError."""
     wanted = conf.get_as(TASK_PROFILE).strip().lower()
     if wanted not in KINDS:
         raise ConfError(f"{TASK_PROFILE.name}={wanted[:50]!r}: expected one of {', '.join(KINDS)}")
@@ -92,7 +93,7 @@ def check_profile(given: Mapping[str, str]) -> None:
 
 
 def within(name: str, text: str, index: int) -> bool:
-    """Whether ranges such as `0-2,7,90-` have the number. Raises ConfError."""
+    """Whether ranges such as `0-2,7,90-` contain the number. Raises ConfError."""
     found = False
     for part in text.split(",") if text.strip() else ():
         match = _RANGE.fullmatch(part)

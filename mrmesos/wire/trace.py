@@ -1,8 +1,9 @@
 """The trace context of jobs and attempts, and what a worker measures for its attempt's trace.
 
-Contexts have W3C's form `traceparent`: `00-TRACE-SPAN-FLAGS`. All ids follow from the ids of jobs
-and attempts. So every process knows the parent of its spans, and a restarted JobTracker goes on
-with the same trace. The JobTracker tells a job's context with its facts, and only if traces are on.
+Contexts have W3C's form `traceparent`: `00-TRACE-SPAN-FLAGS`. All ids are derived from the ids of
+jobs and attempts. So every process knows the parent of its spans, and a restarted JobTracker
+continues the same trace. The JobTracker sends a job's context with its facts, and only if traces
+are on.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ class TraceContext(NamedTuple):
         return f"00-{self.trace}-{self.span}-{int(self.sampled):02d}"
 
     def of(self, name: str) -> TraceContext:
-        """The context of the span that belongs to an id, in the same trace."""
+        """The context of the span for an id, in the same trace."""
         return self._replace(span=_id(name, 8))
 
 
 def read_context(text: str) -> TraceContext | None:
-    """The context in a text; None if it has another form."""
+    """The context in a text. None if the text has another form."""
     found = _FORM.fullmatch(text)
     if found is None or not int(found[1], 16) or not int(found[2], 16):
         return None
@@ -60,7 +61,7 @@ def read_context(text: str) -> TraceContext | None:
 
 
 def within_trace(conf: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a job, with the span that this process is a part of, if it is."""
+    """The settings of a job. If this process is a part of a span, they have that span."""
     given = environ.get(TRACEPARENT, "")
     known = JOB_TRACEPARENT.name in conf or read_context(given) is None
     return {**conf} if known else {**conf, JOB_TRACEPARENT.name: given}
@@ -72,7 +73,7 @@ def on_the_wall(moment: float) -> float:
 
 
 def new_trace(job_id: str) -> str:
-    """The trace of a job that continues no other one."""
+    """The trace of a job that does not continue another trace."""
     return _id(f"trace {job_id}", 16)
 
 

@@ -3,11 +3,11 @@
 Comes in: an attempt that runs. Goes out: a tree of functions (wire/profile.py), bounded in size.
 Thread: the main one, which runs the attempt.
 
-**CPU**: the kernel's timer of CPU time (ITIMER_PROF) interrupts the process each 10 ms, and the
+**CPU**: the kernel's timer of CPU time (ITIMER_PROF) interrupts the process every 10 ms. The
 handler notes the stack, with the CPU time of the thread since the last note. So a long call into C
-code counts as long as it took. That needs no right to trace processes, which py-spy needs and
-containers and Yama often refuse, and costs 3 % (measured for a mapper that is a generator called
-for each record; pyinstrument, which is called at each call of a function, took 3.6 times as long).
+code counts in full. This needs no right to trace processes. (py-spy needs that right, and
+containers and Yama often refuse it.) It costs 3 %, measured for a mapper that is a generator called
+for each record. pyinstrument, which is called at each call of a function, took 3.6 times as long.
 Other threads, and processes that user code starts, are not seen.
 
 **Memory**: memray (`mrmesos[profile]`) sees all allocations, also those of Arrow and numpy. It
@@ -48,17 +48,17 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 T = TypeVar("T")
 SAMPLE_SECONDS = 0.01
 TREE_MAX = 50_000
-"""Most functions of a tree while it grows. Beyond them, callers get the value."""
+"""Most functions of a tree while it grows. Beyond this, the value goes to the caller."""
 DEPTH_MAX = 120
 NAME_MAX = 160
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _OUTSIDE = frozenset({__file__, str(Path(__file__).with_name("loop.py"))})
-"""The files whose functions run attempts. What they call is the attempt."""
+"""The files whose functions run attempts. The functions that they call belong to the attempt."""
 
 
 @dataclass(slots=True)
 class _Calls:
-    """A function in the tree. `value` is its own, and that of the functions that it calls."""
+    """A function in the tree. `value` includes the functions that it calls."""
 
     value: int = 0
     below: dict[object, _Calls] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Tree:
     size: int = 0
 
     def add(self, stack: Iterable[object], value: int) -> None:
-        """One stack, from the outermost function on."""
+        """Add one stack, from the outermost function on."""
         at = self.root
         at.value += value
         for function in stack:
@@ -95,8 +95,8 @@ class Profiler:
     def run(
         self, attempt_id: str, conf: Conf, work_dir: Path, hostname: str, call: Callable[[], T]
     ) -> T:
-        """Call it, and profile it if the settings ask for that. Raises TaskError if that cannot be
-        done here.
+        """Call it, and profile it if the settings ask for that. Raises TaskError if this host
+        cannot do it.
         """
         name = parse_attempt(attempt_id)
         kind = kind_of(conf, name.kind, name.index)
@@ -136,7 +136,7 @@ def _sampled(tree: Tree, call: Callable[[], T]) -> T:
 
 
 def _ignore(_signal: int, _frame: FrameType | None) -> None:
-    """Children do not inherit this, as they would SIG_IGN."""
+    """Does nothing. Children do not inherit a handler, but they would inherit SIG_IGN."""
 
 
 def _need_memray(hostname: str) -> None:
@@ -202,7 +202,7 @@ def profile_of(tree: Tree, kind: str) -> Profile:
 
 
 def _by_value(calls: _Calls) -> list[tuple[object, _Calls]]:
-    """The smallest first, as a stack is read from its end."""
+    """The smallest first, because a stack is read from its end."""
     return sorted(calls.below.items(), key=lambda item: item[1].value)
 
 

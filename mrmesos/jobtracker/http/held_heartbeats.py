@@ -1,7 +1,7 @@
 """Heartbeats whose answers are held until there is an action, one for each TaskTracker.
 
-A TaskTracker that reports ended attempts meanwhile gets their answer at once, and its held
-heartbeat stays. So an ended attempt costs one request. Thread: the server's event loop.
+If a TaskTracker reports ended attempts meanwhile, that heartbeat is answered at once, and the held
+one stays. So an ended attempt costs one request. Thread: the server's event loop.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from dataclasses import dataclass
 from mrmesos.wire.heartbeat import Heartbeat
 
 HEARTBEATS_PER_SECOND = 300
-"""Heartbeats without news from all TaskTrackers together. In a large cluster each one is held
-longer for that, as in Hadoop (mapred.heartbeats.in.second).
+"""Most heartbeats a second without news, from all TaskTrackers together. In a large cluster, each
+one is held longer for this, as in Hadoop (mapred.heartbeats.in.second).
 """
 HOLD_MAX_SECONDS = 5.0
-"""Held no longer than this for the cluster's size: a TaskTracker gives a heartbeat up 10 s after
-`tasktracker.heartbeat.seconds`, and counts as silent after `tasktracker.silence.seconds`.
+"""A heartbeat is held no longer than this, however large the cluster is. A TaskTracker gives a
+heartbeat up 10 s after `tasktracker.heartbeat.seconds`, and counts as silent after
+`tasktracker.silence.seconds`.
 """
 ACTIONS_MANY = 100
-"""If an answer has this many actions, more may wait for their acknowledgement, which the next
-heartbeat brings. So the held one is answered as well.
+"""If an answer has this many actions, more may wait until these are acknowledged. The next
+heartbeat acknowledges them. So the held one is answered as well.
 """
 
 
 @dataclass(slots=True, eq=False)
 class HeldBeat:
-    """A heartbeat that is held. `release` is done when it must be answered; its result says whether
-    there is anything to tell.
+    """A heartbeat that is held. `release` is done when it must be answered. Its result says whether
+    the core has something to tell.
     """
 
     sequence: int
@@ -61,8 +62,10 @@ class HeldHeartbeats:
         return min(self._most, max(self._least, len(self._held) / HEARTBEATS_PER_SECOND))
 
     def register(self, beat: Heartbeat) -> HeldBeat | None:
-        """Register a heartbeat before the core hears of it, so that no wake-up is missed. None if
-        it must be answered at once: it is late, or it reports ends while another one is held.
+        """Register a heartbeat before the core gets it, so that no wake-up is missed.
+
+        None if it must be answered at once: it is late, or it reports ends while another one is
+        held.
         """
         before = self._held.get(beat.tracker_id)
         if before is not None:
@@ -85,17 +88,17 @@ class HeldHeartbeats:
             timer.cancel()
 
     def drop(self, tracker_id: str, held: HeldBeat | None) -> None:
-        """The heartbeat is being answered."""
+        """Note that the heartbeat is being answered."""
         if held is not None and self._held.get(tracker_id) is held:
             del self._held[tracker_id]
 
     def answered_beside(self, tracker_id: str, actions: int) -> None:
-        """Another heartbeat of the TaskTracker was answered with so many actions."""
+        """Note that another heartbeat of the TaskTracker was answered with this many actions."""
         if actions >= ACTIONS_MANY and (held := self._held.get(tracker_id)) is not None:
             held.answer(False)
 
     def wake(self, tracker_id: str) -> None:
-        """There is an action for the TaskTracker."""
+        """Note that there is an action for the TaskTracker."""
         if (held := self._held.get(tracker_id)) is not None:
             held.answer(True)
 

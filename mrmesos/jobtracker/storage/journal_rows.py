@@ -49,7 +49,7 @@ def read_rows(rows: Iterable[Row]) -> FoundRows:
     found, copies = FoundRows(), dict[str, Record]()
     for job, kind, name, body, check in rows:
         key = Key(job, kind, name)
-        record = _believed(key, body, check)
+        record = _valid_record(key, body, check)
         if record is None:
             found.damaged.append(
                 DamagedRows(key, f"the record {_named(key)} is damaged, or of another release")
@@ -78,7 +78,7 @@ def _use_copies(found: FoundRows, copies: dict[str, Record]) -> None:
             found.repaired.append((one.key, record))
 
 
-def _believed(key: Key, body: object, check: object) -> Record | None:
+def _valid_record(key: Key, body: object, check: object) -> Record | None:
     """The valid record of a row, or None. If only the key is damaged, the body tells the key."""
     if not isinstance(body, bytes):
         return None

@@ -114,7 +114,7 @@ class JournalSession:
         for one in found.damaged:
             key = one.key
             if key.kind == NoticeRecord.kind:
-                logger.error("%s: nobody is told of the end of %s", one.why, key.name)
+                logger.error("%s: no notification of the end of %s is sent", one.why, key.name)
                 self._mends.append(WriteRecords((), drop=(key,)))
                 continue
             if key.kind in ("tracker", "slot"):

@@ -4,7 +4,7 @@ Comes in: records to put and keys to drop, in order. Goes out: SQL, and the new 
 the sum of their checksums. Thread: the core thread.
 
 Of several records with the same key, only the last one is written. Each SQL statement releases
-Python's lock, and the HTTP server's thread then often takes it. So rows go many to a statement.
+Python's lock, and then the HTTP server's thread often takes it. So one statement has many rows.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _Changes:
         self._bodies.clear()
 
     def _forget(self, keys: Sequence[_Key]) -> None:
-        """Take the rows that these keys have now out of the counts."""
+        """Subtract the rows that these keys have now from the counts."""
         rows, total = self._execute(_SUM[len(keys)], _flat(keys)).fetchone()
         self.rows, self.sum = self.rows - rows, self.sum - total
 

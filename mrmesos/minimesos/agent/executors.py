@@ -49,7 +49,7 @@ class Runner(Protocol):
 
 @dataclass(slots=True)
 class Why:
-    """Why the agent says that an executor ended; its tasks' last updates carry it."""
+    """Why the agent says that an executor ended. The last updates of its tasks carry this."""
 
     reason: str
     message: str

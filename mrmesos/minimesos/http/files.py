@@ -39,7 +39,7 @@ def read_file(agent: Agent, request: web.Request, _body: bytes) -> web.Response:
         return refusal.answer
     if path.is_dir():
         return web.Response(status=400, text="Cannot read a directory.\n")
-    if not path.is_file():  # to open a FIFO may take for ever
+    if not path.is_file():  # opening a FIFO may block for ever
         return web.Response(status=404)
     with path.open("rb") as file:
         size = file.seek(0, 2)

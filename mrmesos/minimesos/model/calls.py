@@ -82,7 +82,7 @@ def parse_body(body: bytes) -> Json:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Drop nulls: for protobuf a null is a field that is not set."""
+    """Drop nulls. In protobuf, a null means that the field is not set."""
     if isinstance(value, dict):
         return {name: _without_nulls(one) for name, one in value.items() if one is not None}
     if isinstance(value, list):

@@ -251,7 +251,7 @@ def _nothing(batches: Batches, combiner: Reducer | BatchReducer | SortedReducer)
     for _ in batches:
         name = type(combiner).__name__
         raise wrong_use(
-            f"{name}.close() yields records, which a combiner cannot do, as it may run any number "
+            f"{name}.close() yields records, which a combiner cannot do: it may run any number "
             "of times; use a combiner whose close() yields nothing",
             where=f"combiner {name}.close()",
         )

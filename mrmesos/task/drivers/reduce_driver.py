@@ -344,7 +344,7 @@ def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Columns `key` and `value`. Dictionaries and views are decoded, as segments hold neither."""
+    """Columns `key` and `value`. Dictionaries and views are decoded: segments hold neither."""
     columns, fields = [], []
     for name in (KEY, VALUE):
         column, field = batch.column(name), batch.schema.field(name)

@@ -56,7 +56,8 @@ def unpacked_bytes(archive: Path) -> int:
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack the archive into a new directory. Files become read-only, as all attempts share them.
+    """Unpack the archive into a new directory. Files become read-only, because all attempts share
+    them.
 
     Nothing is written outside `into`. Raises BadArchive.
     """

@@ -40,7 +40,7 @@ class Peers:
         self._source = (source, 0) if source else None
         self._tls: ssl.SSLContext | None = None
         self._signers: dict[str, Signer] = {}
-        """One for each tracker, as each has its own clock."""
+        """One for each tracker, because each has its own clock."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False

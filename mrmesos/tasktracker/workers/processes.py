@@ -129,7 +129,7 @@ def kill_group(pgid: int) -> None:
 
 
 def kill_descendants(pid: int) -> None:
-    """Send SIGKILL to all descendants of a process, in rounds, as they may start more."""
+    """Send SIGKILL to all descendants of a process, in rounds, because they may start more."""
     for _ in range(_KILL_ROUNDS):
         below = [each for each in descendants(pid) if not _is_zombie(each)]
         if not below:

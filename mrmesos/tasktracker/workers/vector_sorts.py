@@ -1,7 +1,7 @@
 """Chooses the vector instructions with which numpy sorts in a worker. Standard library only.
 
 numpy has one sort of integers for each generation of instructions, and takes the newest that the
-processor has. AMD's Zen 4 runs the AVX-512 sort of numpy 2.4 slowly, as it stores compressed
+processor has. AMD's Zen 4 runs the AVX-512 sort of numpy 2.4 slowly, because it stores compressed
 vectors in microcode: 40 ns an integer of 64 bits, against 9 ns with AVX2. On an Intel Xeon
 (Sapphire Rapids) it is the other way round: 9 ns with AVX-512, 20 ns with AVX2. The folds of
 vectorised jobs stand on this sort.
