@@ -6,7 +6,10 @@ length.
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +61,43 @@ def test_pages_are_in_plain_words(page: Path) -> None:
 def test_sentences_are_short(page: Path) -> None:
     long = [each for each in sentences(page) if len(re.findall(r"[\w'-]+", each)) > WORDS_MAX]
     assert not long, "\n".join(long)
+
+
+# Rooms whose comments and docstrings follow the same rules. The others have some to mend.
+ROOMS = (
+    *("access", "conf", "election", "io", "mesos", "minimesos", "task", "tasktracker", "wire"),
+    *("worker", "jobtracker/http", "jobtracker/mesos", "jobtracker/storage"),
+)
+
+
+def _prose(path: Path) -> Iterator[str]:
+    """The docstrings of a module, and its comments in blocks."""
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+    block: list[str] = []
+    last = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and not re.search(r"noqa|type: ", token.string):
+            if token.start[0] != last + 1:
+                yield " ".join(block)
+                block = []
+            block.append(token.string.lstrip("# "))
+            last = token.start[0]
+    yield " ".join(block)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_code_is_in_plain_words(room: str) -> None:
+    wrong = []
+    for path in sorted((ROOT / "mrmesos" / room).rglob("*.py")):
+        for text in _prose(path):
+            for paragraph in re.split(r"\n\s*\n", re.sub(r"`[^`\n]*`", "`", text)):
+                for sentence in re.split(r"(?<=[.?!:;]) ", " ".join(paragraph.split())):
+                    wrong += [
+                        f"{path.relative_to(ROOT)}: {reason}: {sentence}"
+                        for pattern, reason in FORBIDDEN.items()
+                        if re.search(pattern, sentence)
+                    ]
+    assert not wrong, "\n".join(wrong)

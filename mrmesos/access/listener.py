@@ -51,7 +51,7 @@ class _Watch:
     unread: int = 0
     moved: float = 0.0
     plain: PlainRequests | None = None
-    """Where the connection begins, if plain requests are answered before aiohttp sees them."""
+    """A connection begins here, if plain requests are answered before aiohttp sees them."""
 
 
 class Listener:

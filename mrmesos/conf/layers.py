@@ -17,7 +17,7 @@ from mrmesos.conf.variables import OF_PROCESSES, SETTING_OF
 
 DEFAULT, COMMAND_LINE = "default", "-D"
 _CLIENTS_ONLY = frozenset({"MRMESOS_TLS_CA_FILE"})
-"""Variables that tell a client whom to trust. A JobTracker does not pass them to TaskTrackers."""
+"""Variables that tell a client which server to trust. TaskTrackers do not get them."""
 
 
 class Given(NamedTuple):
@@ -32,7 +32,7 @@ Layer = Mapping[str, Given]
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What was given below the job's class (files), and above it (variables, `-D`)."""
+    """The values given below the job's class (files), and above it (variables, `-D`)."""
 
     below: Layer = field(default_factory=dict)
     above: Layer = field(default_factory=dict)

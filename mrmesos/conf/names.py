@@ -43,7 +43,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 def misspelt_setting(name: str, known: Iterable[str]) -> str:
-    """What is wrong with a name that is not a setting. Empty if it may be a parameter of the job.
+    """The mistake in a name that is not a setting. Empty if it may be a parameter of the job.
 
     A name that begins like a setting (`map.`) counts as a misspelt setting.
     """
@@ -70,7 +70,7 @@ def misspelt_setting(name: str, known: Iterable[str]) -> str:
 
 
 def misspelt_variable(variable: str, settings: Iterable[str]) -> str:
-    """What is wrong with a variable MRMESOS_…. Empty if it is one of ours."""
+    """The mistake in a variable MRMESOS_…. Empty if it is one of ours."""
     known = [*map(variable_name, settings), *VARIABLES]
     if not variable.startswith(PREFIX) or variable in known:
         return ""

@@ -45,7 +45,7 @@ class MapResult:
 
 
 def task_facts(attempt: Attempt, facts: JobFacts, hostname: str, work_dir: Path) -> TaskFacts:
-    """What user code may know about an attempt. `work_dir` lies inside the job's directory."""
+    """The facts about an attempt for user code. `work_dir` lies inside the job's directory."""
     name = parse_attempt(attempt.attempt_id)
     return TaskFacts(
         job_id=attempt.job_id,

@@ -46,7 +46,7 @@ from mrmesos.wire.task import Attempt
 
 
 class SegmentSource(Protocol):
-    """Where a reduce gets its segments. Every method but `runs` may be called from any thread."""
+    """The source of a reduce's segments. Any thread may call the methods, except `runs`."""
 
     def runs(self) -> Sequence[SortedRun]:
         """One run for each map, in map order. Waits until all have arrived.

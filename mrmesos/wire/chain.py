@@ -56,7 +56,7 @@ class StepState(StrEnum):
 
 
 class StepNote(msgspec.Struct, frozen=True):
-    """What is kept of a step. `job_id` marks what its job has left behind."""
+    """The directory's note of a step. `job_id` is the job that wrote the step's output."""
 
     fingerprint: Sha256
     job_id: Name

@@ -69,7 +69,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WaitingTasks(msgspec.Struct, frozen=True, kw_only=True):
-    """What the JobTracker itself says about a job in progress, or about one of its tasks.
+    """The JobTracker's own words about a job in progress, or about one of its tasks.
 
     `facts` are further lines about the task. `declined` counts the offers declined since the
     JobTracker's start, by reason.

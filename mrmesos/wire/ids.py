@@ -34,8 +34,8 @@ STAMP_SALTS = 10_000
 """Number of different salts of a stamp."""
 
 # Kinds of names that the JobTracker's core must not mix up. For example, an agent has an id of
-# Mesos and the name of its host, and a split names only hosts. Messages carry plain strings. Where
-# the core takes a name out of a message, it gives the name its kind, and mypy follows the kind from
+# Mesos and the name of its host, and a split names only hosts. Messages carry plain strings. The
+# core gives a name its kind when it takes the name out of a message, and mypy follows the kind from
 # there. At run time, all are `str`.
 if TYPE_CHECKING:
     AgentId = NewType("AgentId", str)

@@ -133,7 +133,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     tables: Annotated[tuple[InputTable, ...], msgspec.Meta(max_length=10_000)] = ()
 
     def table_of(self, source: str) -> InputTable | None:
-        """What planning has decided about the columns of an input. None if it decided nothing."""
+        """The decisions of planning about the columns of an input. None if there are none."""
         return next((each for each in self.tables if each.source == source), None)
 
 
@@ -205,7 +205,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     log: Text = ""
     """URL of the attempt's logs while its TaskTracker lives."""
     sandbox: Sandbox | None = None
-    """Where the logs are after that. None if the agent's address is not known."""
+    """The place of the logs after that. None if the agent's address is not known."""
     slot: Name = ""
     backup: bool = False
     """Whether it began while another attempt of its task ran (speculation)."""

@@ -22,7 +22,7 @@ FailedFetches = Annotated[list[Name], msgspec.Meta(max_length=100_000)]
 
 
 class Locality(StrEnum):
-    """Where a map ran relative to its data; reduces are always ANY."""
+    """The place of a map relative to its data. Reduces are always ANY."""
 
     NODE_LOCAL = "NODE_LOCAL"
     RACK_LOCAL = "RACK_LOCAL"
@@ -72,13 +72,13 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapTask(msgspec.Struct, frozen=True, tag="map"):
-    """What a map attempt has to read."""
+    """The input of a map attempt."""
 
     split: Split
 
 
 class ReduceTask(msgspec.Struct, frozen=True, tag="reduce"):
-    """What a reduce attempt has to read. `partition` is its index."""
+    """The input of a reduce attempt. `partition` is its index."""
 
     partition: Index
 
@@ -141,7 +141,7 @@ class MapOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FreeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a free task returned, or the exception that it raised, pickled.
+    """The result of a free task, or the exception that it raised, pickled.
 
     `value` is empty if the pickle is in a file, or if an exception cannot be pickled.
     """

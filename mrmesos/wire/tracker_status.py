@@ -47,7 +47,7 @@ class TrackerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stack(msgspec.Struct, frozen=True):
-    """What the threads of a worker do now. `problem` says why there is none."""
+    """The present stacks of a worker's threads. `problem` says why there are none."""
 
     text: Text = ""
     problem: Text = ""

@@ -35,7 +35,7 @@ class UnusableStep(Exception):
 
 
 class StepPiece(msgspec.Struct, frozen=True, array_like=True):
-    """Where a piece is in its file, its rows, and the hash of its bytes."""
+    """A piece's place in its file, its rows, and the hash of its bytes."""
 
     offset: Count
     length: Count

@@ -1,8 +1,8 @@
 """One schema for the columns of a table that comes in pieces: batches, files, parts.
 
 `wider` finds the schema that holds two others. `conform_table` brings a batch to it. Columns and
-fields of structs are matched by name. What one side lacks is null there. They keep the order in
-which they were first seen.
+fields of structs are matched by name. A column that one side lacks is null there. They keep the
+order in which they were first seen.
 """
 
 from __future__ import annotations

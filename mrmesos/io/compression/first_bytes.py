@@ -150,7 +150,7 @@ def _with_columns(head: bytes) -> Iterator[tuple[str, str]]:
 
 
 def not_text(head: bytes) -> str | None:
-    """What a file with these first bytes holds, if it surely is not text."""
+    """The kind of a file with these first bytes, if it surely is not text."""
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return "a tar archive"
     if codec := codec_in(head):

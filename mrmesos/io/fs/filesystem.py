@@ -71,7 +71,9 @@ def open_filesystem(
 
 
 def missing_driver(uri: str) -> str:
-    """What to install for the scheme of `uri`, such as `mrmesos[s3]`; empty if it is there."""
+    """The package to install for the scheme of `uri`, such as `mrmesos[s3]`. Empty if it is
+    there.
+    """
     scheme = _SCHEME.match(uri)
     name = scheme[1].lower() if scheme is not None else "file"
     try:

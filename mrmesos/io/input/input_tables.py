@@ -1,4 +1,4 @@
-"""What all maps of a job know about the columns of its inputs. It is decided once, in planning.
+"""The facts about the columns of a job's inputs that all its maps share. Planning decides them.
 
 In: the files of each input. Out: the files to read, and an InputTable. Names of directories tell
 the partition columns. If an input has several files with schemas, their footers are read. A process

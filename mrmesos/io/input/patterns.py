@@ -87,7 +87,7 @@ def braces(text: str) -> list[str]:
 
 
 def _first_braces(text: str) -> tuple[int, int] | None:
-    """Where the first braces that contain a comma begin and end."""
+    """The beginning and the end of the first braces that contain a comma."""
     open_at: list[int] = []
     commas: list[bool] = []
     found: list[tuple[int, int]] = []
@@ -230,7 +230,7 @@ def _unique(infos: Iterable[Info]) -> list[Info]:
 
 
 def _with_pythons_not(part: str) -> str:
-    """Replace `[^a]` by `[!a]`. Shells and Hadoop know both, but for Python `[^a]` matches `a`."""
+    """Replace `[^a]` by `[!a]`. Shells and Hadoop know both. In Python, `[^a]` matches `a`."""
     made, at = "", 0
     while at < len(part):
         end = (

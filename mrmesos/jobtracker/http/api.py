@@ -291,7 +291,7 @@ class HttpApi:
 
 
 def _by(request: web.Request) -> str:
-    """Who asks."""
+    """The name of the user who asks."""
     by = request.query.get("by", "a client")[:100]
     if not by.isprintable():
         raise BadRequest("by: expected a name, without control characters")

@@ -1,4 +1,4 @@
-"""What the HTTP API asks of the service (jobtracker/backend.py answers it)."""
+"""The questions of the HTTP API to the service (jobtracker/backend.py answers them)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Backend(Protocol):
         """
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where the logs of an attempt can be read; None if there is no such attempt."""
+        """The place where the logs of an attempt can be read. None if there is no such attempt."""
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
         """Accept a job and return its id. A repeated `key` that is not empty gets the same id.

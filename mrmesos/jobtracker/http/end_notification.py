@@ -36,7 +36,7 @@ _JOB, _STATUS = "$jobId", "$jobStatus"
 
 
 class Notification(NamedTuple):
-    """What is sent, and how often."""
+    """A request to send, and how often."""
 
     job_id: str
     url: str

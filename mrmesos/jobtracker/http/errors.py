@@ -24,7 +24,7 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """What the request names does not exist."""
+    """The thing that the request names does not exist."""
 
     def __init__(self, message: str) -> None:
         """`message` may quote the request, which may hold invalid text."""

@@ -45,8 +45,8 @@ class HeldHeartbeats:
     """The held heartbeats by TaskTracker."""
 
     def __init__(self, seconds: float, silence_seconds: float) -> None:
-        """A heartbeat is held for `seconds`, or longer in a large cluster, but never for more than
-        half of `silence_seconds`.
+        """Heartbeats wait `seconds`, or longer in a large cluster: at most half of
+        `silence_seconds`.
         """
         self._least = seconds
         self._most = max(seconds, min(HOLD_MAX_SECONDS, silence_seconds / 2))

@@ -52,7 +52,7 @@ class FileGone(Exception):
 
 
 class LogPart(NamedTuple):
-    """What an attempt printed, and the offset of its first byte.
+    """A part of an attempt's output, and the offset of its first byte.
 
     `source` is TRACKER, SANDBOX or KEPT. KEPT means only the last lines of both streams, perhaps
     none. Then `note` says why there is no more, if that is known.
@@ -92,7 +92,7 @@ class LiveLogs:
     async def read(
         self, logs: AttemptLogs, attempt_id: str, stream: str, offset: int | None = None
     ) -> LogPart:
-        """What the attempt printed to `stdout` or `stderr`.
+        """A part of the attempt's output on `stdout` or `stderr`.
 
         With `offset`, the part begins there, if the log still has that byte. Without it, the part
         is the end of the log.
@@ -127,7 +127,7 @@ class LiveLogs:
     async def ask(
         self, tracker_id: str, url: str, hosts: Collection[str], path: str
     ) -> bytes | None:
-        """What a TaskTracker answers to the JobTracker's own question. None if that fails."""
+        """The answer of a TaskTracker to the JobTracker's own question. None if that fails."""
         if self._key_of is None or not url:
             return None
         signer = Signer(tracker_id, self._key_of(tracker_id))

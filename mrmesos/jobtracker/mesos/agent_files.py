@@ -43,7 +43,9 @@ class AgentFiles:
     def read_log(
         self, sandbox: Sandbox, attempt_id: str, stream: str, offset: int | None, limit: int
     ) -> tuple[bytes, int]:
-        """What an attempt printed, as `read` does. Empty if it printed nothing. Raises FileGone."""
+        """A part of an attempt's output, as `read` gives it. Empty if it printed nothing. Raises
+        FileGone.
+        """
         if not sandbox.has_logs:
             raise FileGone(
                 f"logs are not in the sandbox of {sandbox.tracker}, but in a directory of its "

@@ -111,7 +111,7 @@ class MesosLink:
         self._timeout = 0.0
         self._away_since: float | None = None
         self.left = ""
-        """What `stop()` has left at Mesos so far, as a text."""
+        """The things that `stop()` has left at Mesos so far, as a text."""
         self._sandboxes = SandboxReader(AgentFiles(credentials_of(conf)), post)
         self._callbacks = FrameworkCallbacks(self._hear, self._failed, Topology.of(conf))
         self._driver = self._new_driver(framework_id)

@@ -135,7 +135,7 @@ class CodeStore:
             return self._directory / sha256
 
     def damaged(self, sha256: str) -> str:
-        """What is wrong with a file, as a text. Empty if the file is fine.
+        """The damage of a file, as a text. Empty if the file is fine.
 
         A file may be gone, unreadable, or have another hash. This reads the whole file.
         """

@@ -162,7 +162,7 @@ def file_name(record: HistoryRecord) -> str:
 
 
 def parse_name(path: str, size: int) -> HistoryLine | None:
-    """What a file's name tells. None if it is no job's file."""
+    """The facts in a file's name. None if it is no job's file."""
     name = path.rpartition("/")[2]
     fields = name.removesuffix(SUFFIX).split(",")
     if not name.endswith(SUFFIX) or len(fields) != 8:

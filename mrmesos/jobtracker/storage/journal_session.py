@@ -53,7 +53,7 @@ _AND_SO = {
     "job": "; the path of its output is lost, too: remove `_temporary` there by hand",
     "ended": "; it had ended: if its output has `_SUCCESS`, it had succeeded",
 }
-"""What a damaged record of this kind means for the user who has submitted the job."""
+"""The meaning of a damaged record of this kind for the user who has submitted the job."""
 
 
 def next_life(records: list[Record], now: float) -> LifeRecord:

@@ -23,7 +23,9 @@ MAX_FILTERS = 64  # per framework, role and agent; the oldest go first
 
 @dataclass(slots=True)
 class Share:
-    """What a role or framework holds, offered or used, and how many allocations it got."""
+    """The resources that a role or framework holds, offered or used, and its number of
+    allocations.
+    """
 
     held: dict[str, int] = field(default_factory=dict)
     times: int = 0
@@ -58,7 +60,7 @@ class Candidate:
     refusals: dict[tuple[str, str], list[Refusal]] = field(default_factory=dict)  # (role, agent)
 
     def share(self, role: str) -> Share:
-        """What the framework holds in `role`."""
+        """The framework's share in `role`."""
         return self.shares.setdefault(role, Share())
 
 
@@ -185,7 +187,7 @@ class Allocator:
             del framework.refusals[key]
 
     def available(self, agent: str) -> Resources:
-        """What is neither offered nor used."""
+        """The resources that are neither offered nor used."""
         return self._totals[agent] - self._given[agent]
 
     def recover(

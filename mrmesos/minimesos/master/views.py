@@ -81,7 +81,7 @@ def _executors(master: Master, framework_id: str) -> list[Json]:
 
 
 def _held(master: Master, *, framework: str | None = None, agent: str | None = None) -> Resources:
-    """What the tasks and executors of a framework, or on an agent, use."""
+    """The resources that the tasks and executors of a framework, or on an agent, use."""
     parts = [
         task.resources
         for one in master.frameworks.values()

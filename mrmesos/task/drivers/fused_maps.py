@@ -45,7 +45,7 @@ class FusedMap:
         return isinstance(self._mapper, Mapper)
 
     def over(self, batches: Iterable[InputBatch], *, records: bool) -> Iterator[InputBatch]:
-        """What the mapper yields for all batches. `records` says whether a per-record mapper reads
+        """The mapper's output for all batches. `records` says whether a per-record mapper reads
         it.
         """
         uri, unread = "", 0

@@ -185,7 +185,7 @@ def load_job(path: Path, hostname: str, *, python: str = "", sha256: str = "") -
 
 
 def as_job(code: object) -> Job:
-    """What `load_code` has loaded, if it is a job. Raises TaskError."""
+    """The object that `load_code` has loaded, if it is a job. Raises TaskError."""
     if not isinstance(code, Job):
         raise TaskError(
             AttemptError(

@@ -2,8 +2,8 @@
 
 Everything of a job lies in `jobs/<job_id>/` of the sandbox: `job.pickle`, links to its files
 (job_files.py), and a directory for each attempt with, after a map, its output. The files themselves
-are in `cache/`, because jobs may share them (file_cache.py). What attempts print is in a directory
-of its own, because it is kept after the job's end (user_logs.py).
+are in `cache/`, because jobs may share them (file_cache.py). The output that attempts print has a
+directory of its own, because it is kept after the job's end (user_logs.py).
 """
 
 from __future__ import annotations

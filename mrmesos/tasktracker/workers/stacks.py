@@ -38,7 +38,7 @@ async def ask_stack(pid: int, log_path: Path) -> Stack:
 
 
 def _since(path: Path, offset: int) -> str:
-    """What was written since then, without other text before the stack."""
+    """The text that was written since then, without other text before the stack."""
     with path.open("rb") as file:
         file.seek(offset)
         text = file.read(STACK_BYTES_MAX).decode("utf-8", "replace")

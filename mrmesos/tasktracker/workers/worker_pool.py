@@ -119,7 +119,7 @@ class WorkerPool:
         return found
 
     async def stack(self, attempt_id: str) -> Stack:
-        """What the threads of the worker that runs an attempt do now."""
+        """The present stacks of the worker that runs an attempt."""
         for process in self._processes.values():
             if process.attempt is not None and process.attempt.attempt_id == attempt_id:
                 return await ask_stack(process.pid, process.log_path)
@@ -199,7 +199,8 @@ class WorkerPool:
         gone = await self._wait_for_exit(process)
         # It is a zombie until the `wait` below, so no other group can have its number yet.
         self._kill_all_of(process)
-        # First read its last messages. A child of it may keep the channel open, hence the timeout.
+        # First read its last messages. A child of it may keep the channel open, so there is a
+        # timeout.
         await asyncio.wait([process.reading], timeout=_DRAIN_SECONDS)
         process.reading.cancel()
         process.writer.close()

@@ -113,7 +113,7 @@ class CsvParser:
         return pa.table(columns, names=table.column_names)
 
     def _wrong_with(self, data: memoryview, counts: _Counts, exc: Exception) -> str:
-        """What is wrong with one row."""
+        """The mistake in one row."""
         for actual in counts.found.values():
             few = actual < len(self.names)
             hint = '; for null in their place set short_rows="null"' if few else ""

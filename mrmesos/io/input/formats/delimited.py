@@ -95,7 +95,7 @@ def _as_text(fmt: CsvInput) -> AsText:
 
 
 def _places(block: LineBlock) -> Positions:
-    """Where the rows of a block begin in the file."""
+    """The offsets in the file at which the rows of a block begin."""
     if block.starts is not None:
         return block.starts
     starts, _, _ = line_spans(block)

@@ -40,7 +40,7 @@ class JobColumns:
 
     @classmethod
     def of(cls, wanted: Iterable[str], table: InputTable | None) -> JobColumns:
-        """What planning decided, and the columns that the format names, if any."""
+        """The decisions of planning, and the columns that the format names, if any."""
         if table is None:
             return cls(tuple(wanted))
         schema = as_schema(table.schema) if table.schema else None

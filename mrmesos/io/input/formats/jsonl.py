@@ -130,7 +130,7 @@ def _as_python_writes(data: bytes) -> list[Any] | None:
 
 
 def _wrong_with(lines: ParsedLines, first: int, last: int, problem: str) -> str:
-    """What is wrong with one line that is not JSON, and what to do if the file is other JSON."""
+    """The mistake in one line that is not JSON, and the remedy if the file is other JSON."""
     if last - first > 1:
         return problem  # each half is tried
     try:
@@ -164,7 +164,7 @@ _CUT_OFF = "the line ends before its value does, so it may have been cut off"
 def _wrong_column(
     lines: ParsedLines, first: int, last: int, schema: pa.Schema | None, problem: str
 ) -> str:
-    """What is wrong with one line that Arrow cannot turn into columns."""
+    """The reason why Arrow cannot turn one line into columns."""
     if last - first > 1:
         return problem
     found = _wrong_with(lines, first, last, "")

@@ -37,7 +37,7 @@ class Signs:
         return cls(*(ord(text) if text else -1 for text in (quote, escape, comment)))
 
     def quotes(self, data: Bytes) -> Positions:
-        """Where quotes are that open or close a field."""
+        """The positions of quotes that open or close a field."""
         return _without(_places(data, self.quote), _escaped(data, self.escape))
 
     def escapes(self, data: Bytes, places: Positions) -> bool:

@@ -40,7 +40,7 @@ class LineBlock:
     newlines: Positions
     max_line: int
     starts: Positions | None = None
-    """Where the lines begin in the file, if `data` is not as the file has it."""
+    """The offsets in the file at which the lines begin, if `data` is not as the file has it."""
 
 
 def line_blocks(

@@ -134,7 +134,7 @@ class _Reader:
 
 
 def _occurrences(data: bytes, delimiter: bytes) -> Positions:
-    """Where delimiters begin, without those that overlap an earlier one."""
+    """The beginnings of delimiters, without those that overlap an earlier one."""
     places, at = [], data.find(delimiter)
     while at >= 0:
         places.append(at)

@@ -32,7 +32,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class AsText:
-    """What an input format of text says about its files. `parsed`: its reader needs UTF-8."""
+    """The fields of a text format that decide how its files are read. `parsed`: it needs UTF-8."""
 
     compression: str = ""
     encoding: str = ""
