@@ -100,13 +100,14 @@ class TaskEnd(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a task. `number` grows with each end of the queue.
 
     Without `error`, the task succeeded, and `result` is its pickled result. With `error`, `result`
-    may be the pickled exception.
+    may be the pickled exception. `name` is that of the task, for a client that did not execute it.
     """
 
     number: Count
     key: Count
     error: AttemptError | None = None
     result: FreeResult | None = None
+    name: Name = ""
 
     @property
     def size(self) -> int:
@@ -138,6 +139,10 @@ class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks that wait for other tasks."""
     unread: Count
     """Ends that the client has not taken yet."""
+    open: Count = 0
+    """Tasks whose ends the client will hear."""
+    highest: Index = 0
+    """The highest key of its tasks."""
     words: Text = ""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mrmesos.api import TaskExecutor
+from mrmesos.api import FunctionTask, TaskExecutor
 from tests.cli.test_end_to_end import DEADLINE
 from tests.cli.test_killed_jobtracker import Cluster, running_cluster
 
@@ -91,6 +93,50 @@ def most_held(log: Path) -> int:
         held += 1 if each == "+" else -1
         most = max(most, held)
     return most
+
+
+def test_an_executor_takes_over_what_another_has_left(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.start()
+    first, go = TaskExecutor(jobtracker=cluster.url), tmp_path / "go"
+
+    def work(number: int) -> int:
+        while not go.exists():
+            time.sleep(0.05)
+        if number == 3:
+            raise KeyError(number)
+        return number**2
+
+    need = {"cpus": 0.2, "ram": 200 << 20}
+    tasks = [FunctionTask(work, number, consumption=need) for number in range(6)]
+    for number, task in enumerate(tasks):
+        first.execute(
+            task, name=f"t{number}", after=tasks[number - 1 : number] if number < 3 else ()
+        )
+    first.execute(gone := FunctionTask(work, 9, consumption=need), name="gone")
+    assert first.cancel(gone)
+    queue_id = first.detach()
+    with pytest.raises(RuntimeError):
+        first.execute(tasks[0])
+    cluster.kill()
+    cluster.start()
+    go.touch()
+    second = TaskExecutor(jobtracker=cluster.url, attach=queue_id)
+    assert second.unfinished == 6
+    later = FunctionTask(pow, 2, 10, consumption=need)
+    second.execute(later)
+    found: dict[Any, Any] = {}
+    deadline = time.monotonic() + DEADLINE
+    while second.unfinished and time.monotonic() < deadline:
+        for task, value, problem in second.pop_finished(wait=5):
+            assert task not in found
+            found[task] = repr(problem) if problem else value
+    expected: dict[Any, Any] = {f"t{number}": number**2 for number in range(6)}
+    assert found == expected | {"t3": "KeyError(3)", later: 1024}
+    second.shutdown()
+    with pytest.raises(ValueError, match=f"{queue_id} is ENDED; it takes no client"):
+        TaskExecutor(jobtracker=cluster.url, attach=queue_id)
+    with pytest.raises(ValueError, match="attach is for a queue on a jobtracker"):
+        TaskExecutor(attach=queue_id)
 
 
 def test_a_killed_queue_says_so(cluster: Cluster, tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import secrets
 from collections.abc import Mapping
 
 from mrmesos.client.access import open_client, trusted
-from mrmesos.client.api_client import RETRY_SECONDS, RETURN_SECONDS, JobTrackerClient
+from mrmesos.client.api_client import (
+    RETRY_SECONDS,
+    RETURN_SECONDS,
+    ApiProblem,
+    JobTrackerClient,
+    Unreachable,
+)
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.config.configuration import read_configuration
 from mrmesos.client.terminal.errors import UsageProblem
@@ -19,6 +25,7 @@ from mrmesos.local.executor.errors import ExecutorLost
 from mrmesos.local.run import child_environment
 from mrmesos.local.session_host import HostRequest
 from mrmesos.local.session_process import HostProcess, SessionLost
+from mrmesos.wire.queue import QueueState, QueueStatus
 
 
 class ExecutorCluster:
@@ -77,6 +84,22 @@ class ExecutorCluster:
         url = self._host.reply.url
         tls = trusted(conf) if url.startswith("https:") else None
         return JobTrackerClient(url, token=self._token, tls=tls, retry_seconds=1.0)
+
+    def open_queue(self, queue_id: str) -> QueueStatus:
+        """A queue that takes a client. Raises ValueError if it does not, and ExecutorLost."""
+        client = self.client()
+        try:
+            status = client.queue_status(queue_id)
+        except ApiProblem as problem:
+            raise ValueError(str(problem)) from None
+        except Unreachable as problem:
+            raise ExecutorLost(str(problem)) from None
+        finally:
+            client.close()
+        if status.state is not QueueState.OPEN:
+            words = f" ({status.words})" if status.words else ""
+            raise ValueError(f"{queue_id} is {status.state.value}{words}; it takes no client")
+        return status
 
     def last_words(self) -> str:
         """Why a cluster of our own has ended. Empty if it has not."""

@@ -70,6 +70,10 @@ class TaskExecutor(Executor):
     directory (a URI) for pickles that are too large for messages; all agents and this process can
     write to it. `py_files` are modules for all tasks.
 
+    `attach` is the id of a queue on `jobtracker`, which another executor has left there, by
+    `detach` or by its death. `pop_finished` then returns the tasks of that executor, too: their
+    names stand for them.
+
     Raises ValueError for wrong arguments, ExecutorLost if the cluster does not start.
     """
 
@@ -85,8 +89,11 @@ class TaskExecutor(Executor):
         store: str | Path = "",
         py_files: Sequence[str | Path] = (),
         name: str = "",
+        attach: str = "",
     ) -> None:
         given = texts(conf or {})
+        if attach and (not jobtracker or py_files):
+            raise ValueError("attach is for a queue on a jobtracker; it has its own py_files")
         if global_resources:
             if jobtracker:
                 raise ValueError(
@@ -95,7 +102,7 @@ class TaskExecutor(Executor):
             given[settings.RESOURCES_GLOBAL.name] = ";".join(
                 f"{each}:{amount:g}" for each, amount in global_resources.items()
             )
-        self._files = JobFiles()
+        self._files, self._jobtracker = JobFiles(), jobtracker
         try:
             self._files.add(FileKind.PYTHON, map(str, py_files))
             self._cluster = ExecutorCluster(
@@ -120,7 +127,7 @@ class TaskExecutor(Executor):
                 "mem": milli(base.get_as(settings.MAP_MEMORY_MB)),
             }
             self._default = need_of(consumption or {}, self._default)
-            self._link = self._connect(name)
+            self._link = self._take_over(attach) if attach else self._connect(name)
         except BaseException:
             self._cluster.close()
             self._files.close()
@@ -152,6 +159,28 @@ class TaskExecutor(Executor):
         finally:
             client.close()
         return QueueLink(queue_id, self._cluster.client, self._ended, self._refused, self._no_more)
+
+    def _take_over(self, queue_id: str) -> QueueLink:
+        status = self._cluster.open_queue(queue_id)
+        self._ledger = Ledger(status.highest, status.open + status.unread)
+        return QueueLink(queue_id, self._cluster.client, self._ended, self._refused, self._no_more)
+
+    def detach(self) -> str:
+        """Leave the tasks to run on the JobTracker, and close the executor. Returns the id of the
+        queue, for `attach`. The JobTracker kills the queue if no executor attaches to it within
+        `queue.lease.seconds`.
+        """
+        self._check_usable()
+        if not self._jobtracker:
+            raise ValueError("detach is for a jobtracker: a cluster of our own ends with us")
+        _open.discard(self)
+        for live in self._ledger.close(drop=True):
+            if live.future is not None:
+                live.future.drop()
+        self._link.leave()
+        self._cluster.close()
+        self._files.close()
+        return self.queue_id
 
     def _of_tasks(self) -> dict[str, str]:
         known = settings.SETTINGS
@@ -340,7 +369,9 @@ class TaskExecutor(Executor):
 
     def _ended(self, end: TaskEnd) -> None:
         live = self._ledger.take(end.key)
-        if live is None:  # cancelled
+        if live is None:  # cancelled, or of an executor before this one
+            if self._ledger.is_earlier(end.key):
+                self._ledger.finish_earlier(end.name, *outcome(end))
             remove(None, end.result)
             return
         value, problem = outcome(end)

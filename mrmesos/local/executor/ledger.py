@@ -42,9 +42,13 @@ class LiveTask:
 class Ledger:
     """Tasks are told apart by identity: users' tasks need be neither hashable nor unequal."""
 
-    def __init__(self) -> None:
+    def __init__(self, highest: int = 0, earlier: int = 0) -> None:
+        """`highest` is the last key of an executor before this one, and `earlier` how many of its
+        tasks have still to end.
+        """
         self._lock = threading.Condition()
-        self._keys = itertools.count(1)
+        self._keys, self._first = itertools.count(highest + 1), highest + 1
+        self._earlier = earlier
         self._live: dict[int, LiveTask] = {}
         self._key_of: dict[int, int] = {}  # by the id of the task, which `_live` keeps alive
         self._cancelled: dict[int, tuple[Any, int]] = {}  # by id, with the task and its old key
@@ -61,7 +65,7 @@ class Ledger:
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._live)
+            return len(self._live) + self._earlier
 
     def add(
         self,
@@ -162,6 +166,17 @@ class Ledger:
             del self._key_of[id(live.task)]
             _remember(self._over, live.task, problem is None)
             self._finished.append((live.task, value, problem))
+            self._lock.notify_all()
+
+    def is_earlier(self, key: int) -> bool:
+        """Whether an executor before this one has executed the task."""
+        return key < self._first
+
+    def finish_earlier(self, name: str, value: Any, problem: BaseException | None) -> None:
+        """A task of an executor before this one has ended."""
+        with self._lock:
+            self._earlier = max(0, self._earlier - 1)
+            self._finished.append((name, value, problem))
             self._lock.notify_all()
 
     def lose(self, words: str) -> None:

@@ -27,7 +27,11 @@ class _Close:
     """The queue takes no further tasks."""
 
 
-Asked = TaskSpec | int | _Close
+class _Leave:
+    """The client goes, and the queue stays."""
+
+
+Asked = TaskSpec | int | _Close | _Leave
 """A task to add, the key of one to cancel, or the end."""
 
 
@@ -74,6 +78,12 @@ class QueueLink:
         self._over.set()
         self._asked.put(_Close())
 
+    def leave(self) -> None:
+        """Send what was asked for, then end both threads. The queue stays."""
+        self._asked.put(_Leave())
+        self._threads[0].join(CLOSE_SECONDS)
+        self._over.set()
+
     def join(self, seconds: float | None) -> bool:
         """Wait for the end of the queue. Returns whether it came."""
         return self._over.wait(seconds)
@@ -85,24 +95,27 @@ class QueueLink:
         try:
             closed = False
             while not closed and not self._over.is_set():
-                tasks, cancelled, closed = self._batch()
+                tasks, cancelled, last = self._batch()
                 if self._over.is_set():
                     return
-                self._ask(client, QueueRequest(tasks=tasks, cancel=cancelled, close=closed))
+                closed = last is not None
+                close = isinstance(last, _Close)
+                if tasks or cancelled or close:
+                    self._ask(client, QueueRequest(tasks=tasks, cancel=cancelled, close=close))
         except (ApiProblem, Unreachable) as problem:
             self._lose(str(problem))
         finally:
             client.close()
 
-    def _batch(self) -> tuple[tuple[TaskSpec, ...], tuple[int, ...], bool]:
-        """What has been asked since, at least one thing."""
+    def _batch(self) -> tuple[tuple[TaskSpec, ...], tuple[int, ...], _Close | _Leave | None]:
+        """What has been asked since, at least one thing; the third is the last thing of all."""
         tasks: list[TaskSpec] = []
         cancelled: list[int] = []
         size = 0
         one: Asked = self._asked.get()
         while True:
-            if isinstance(one, _Close):
-                return tuple(tasks), tuple(cancelled), True
+            if isinstance(one, _Close | _Leave):
+                return tuple(tasks), tuple(cancelled), one
             if isinstance(one, TaskSpec):
                 tasks.append(one)
                 size += len(one.payload)
@@ -110,7 +123,7 @@ class QueueLink:
                 cancelled.append(one)
             full = max(len(tasks), len(cancelled)) >= TASKS_OF_REQUEST or size >= REQUEST_BYTES
             if full or self._asked.empty():
-                return tuple(tasks), tuple(cancelled), False
+                return tuple(tasks), tuple(cancelled), None
             one = self._asked.get()
 
     def _ask(self, client: JobTrackerClient, request: QueueRequest) -> None:

@@ -195,7 +195,7 @@ def _tell(
 ) -> None:
     """The client must hear how a task ended."""
     queue.number += 1
-    end = TaskEnd(number=queue.number, key=spec.key, error=error, result=result)
+    end = TaskEnd(number=queue.number, key=spec.key, error=error, result=result, name=spec.name)
     queue.keep(end, spec.name)
     st.changes.task_end(queue, end)
     st.queues.news[queue.id] = None

@@ -35,6 +35,8 @@ def status_of(st: State, queue: TaskQueue) -> QueueStatus:
         jobs=tuple(status for status in found if status is not None),
         waiting=waiting,
         unread=len(queue.ends),
+        open=sum(not one.dropped or one.error is not None for one in queue.tasks.values()),
+        highest=max(0, queue.highest),
         words=queue.words,
     )
 
