@@ -159,7 +159,7 @@ class ClientHooks:
             return
         try:
             self._run(AFTER)
-        except HookFailed:
+        except BaseException:  # also an interrupt
             self._tell(
                 f"  finished steps are kept in {self._spec.data}; submit again with --resume to "
                 f"run {self._spec.name}.{AFTER} again"
@@ -187,6 +187,9 @@ class ClientHooks:
                 detail=trimmed_traceback(problem),
             )
             raise HookFailed(format_error(error, "")) from problem
+        except BaseException:
+            self._tell(f"  {name}: INTERRUPTED")
+            raise
         self._tell(f"  {name}: SUCCEEDED in {time.monotonic() - began:.1f} s, in this process")
 
     def _kept(self) -> str:
