@@ -174,13 +174,22 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "a task whose end was told runs again after a restart": (
         ("free_tasks.over", "st.changes.task_over(queue, spec.key)", "pass"),
     ),
+    "a silent warm TaskTracker stays in the place of a healthy one": (
+        ("warm_trackers._stays", "(agent is None or agent.takes(st.now))", "True"),
+    ),
+    "a job that cannot be kept goes on": (
+        ("jobs.unkept", "job is None or job.state is JobState.ABORTING", "True"),
+    ),
+    "TaskTrackers outlive the JobTracker": (
+        ("trackers.send_all_away", "tracker.state is not TrackerState.LEAVING", "False"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
 }
 
 
-KINDS = ("", "rough", "out-of-sight", "unheard", "apart", "chains", "tasks")
+KINDS = ("", "rough", "out-of-sight", "unheard", "apart", "chains", "tasks", "silent")
 """See mrmesos.simulator.faults.histories."""
 
 

@@ -24,6 +24,8 @@ from mrmesos.wire.task import Attempt, ErrorKind
 
 BACKUPS_MAX = 2
 STORE_WORDS = "the store does not answer"
+NOTHING_TO_DO = "nothing to do"
+"""Why an idle TaskTracker is told to leave (deadlines.py)."""
 STRAYS_END = 30.0
 """Once nothing fails any more, slots that the JobTracker does not know end within this time (s)."""
 
@@ -139,6 +141,18 @@ class CheckedWorld(FaultyTrackers):
         if isinstance(action, hb.RunAttempt):
             tracker = self.core.st.cluster.trackers[TrackerId(tracker_id)]
             self.check_attempts([(action.attempt, tracker.agent_id)])
+
+        elif isinstance(action, hb.Leave) and action.reason == NOTHING_TO_DO:
+            self.check_warm(TrackerId(tracker_id))
+
+    def check_warm(self, left: TrackerId) -> None:
+        """An idle TaskTracker that we hear leaves only if enough others on usable agents stay."""
+        cluster, tracker = self.core.st.cluster, self.core.st.cluster.trackers[left]
+        usable = {agent.id for agent in cluster.agents.values() if agent.takes(self.now)}
+        if not tracker.silent and tracker.agent_id in usable:
+            others = cluster.trackers.values()
+            stay = [t for t in others if t.leaving_since is None and t.agent_id in usable]
+            assert len(stay) >= min(self.spares, len(usable)), "too few warm TaskTrackers stay"
 
     def check_attempts(self, attempts: list[tuple[Attempt, AgentId]]) -> None:
         """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""

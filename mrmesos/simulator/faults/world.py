@@ -247,6 +247,9 @@ class FaultWorld(CheckedWorld):
         """A record of a job, a chain or a queue cannot be encoded."""
         self.unkept.add(name)
         self.tell(ev.JobUnkept(name, "no such letter"))
+        job = self.core.st.jobs.get(name)
+        goes_on = self.alive and job is not None and job.state is not JobState.ABORTING
+        assert not goes_on, f"{name} goes on, and no restart could bring it back"
 
     def plan(self, command: cmd.PlanJob) -> None:
         if self.chance(self.faults.plan_fails):
