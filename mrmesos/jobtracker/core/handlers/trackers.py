@@ -85,7 +85,8 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
 
 def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
     """Kill slots that still run although Mesos said that they ended. They would hold resources."""
-    strays = listed - st.cluster.slots.keys()
+    slots = st.cluster.slots  # `listed - slots.keys()` would go through all slots
+    strays = {slot_id for slot_id in listed if slot_id not in slots}
     if not strays and not tracker.strays:
         return
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.slot import Slot
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
-from mrmesos.wire.ids import AgentId, HostName
+from mrmesos.wire.ids import AgentId, HostName, SlotId
 from mrmesos.wire.job import JobState, Sandbox
 from mrmesos.wire.task import AttemptState
 from tests.jobtracker.harness import Hands, launches, long, of, short, started
@@ -322,3 +326,25 @@ def test_the_core_is_idle_only_when_all_is_over() -> None:
     hands.do(ev.TrackerLost(launch.tracker_id, "a", 0))
     seen.append(hands.core.idle)
     assert seen == [True, False, False, True]
+
+
+class Unread(dict[SlotId, Slot]):
+    """All slots, of which nobody may make a list."""
+
+    def __iter__(self) -> Iterator[SlotId]:
+        raise AssertionError("the cost of a heartbeat grows with the cluster")
+
+    def keys(self) -> Any:
+        return iter(self)
+
+
+def test_a_heartbeat_does_not_go_through_all_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Hands()
+    hands.job(maps=4)
+    hands.offer("a", "b", cpus=2)
+    (tracker, *_) = hands.core.trackers
+    monkeypatch.setattr(hands.core, "validate", lambda: None)
+    hands.core.st.cluster.slots = Unread(hands.core.st.cluster.slots.items())
+    hands.beat(tracker)
+    with pytest.raises(AssertionError, match="grows"):
+        list(hands.core.st.cluster.slots)
