@@ -29,7 +29,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from mrmesos.access.late_certificates import web
 
 SERVER = "mrmesos"
 """The `Server` header of answers to invalid HTTP. There we cannot omit it, only replace it."""

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from mrmesos.access import late_certificates  # noqa: F401 (before the first import of aiohttp)
 from mrmesos.conf import QUEUE_LEASE_SECONDS, Conf, ConfError
 from mrmesos.jobtracker.core.handlers.jobs import moved
 from mrmesos.jobtracker.core.jobtracker import JobTracker
