@@ -5,9 +5,20 @@ from mrmesos.startup import prepare, survive_full_stderr
 prepare(module=__name__ == "__main__")
 survive_full_stderr()
 
-from mrmesos.cli import main  # noqa: E402 (what lies in the current directory is no module of ours)
+from typing import NoReturn  # noqa: E402 (what lies in the current directory is no module of ours)
 
-__all__ = ["main"]
+from mrmesos.cli import main as command  # noqa: E402
+from mrmesos.ending import leave  # noqa: E402
+
+
+def main(prog_name: str = "mrmesos") -> NoReturn:
+    """Run the command and end the process."""
+    try:
+        code: object = command(prog_name=prog_name)
+    except SystemExit as problem:
+        code = problem.code
+    leave(code)
+
 
 if __name__ == "__main__":
-    main(prog_name="mrmesos")
+    main()

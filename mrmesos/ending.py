@@ -1,4 +1,4 @@
-"""How our processes end after a signal: an orderly end has a few seconds, then it is forced.
+"""How our processes end: without delay, and after a signal within a few seconds, or by force.
 
 Supervisors, Mesos and machines that shut down send SIGTERM, and most of them send SIGKILL soon
 after. So an orderly end has SECONDS. It does not wait longer for a store or a master that does not
@@ -8,11 +8,14 @@ forced end is 128 + the signal's number, as in shells.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 SECONDS = 4.0
 """After SIGTERM or SIGHUP: 5 s, minus the delay that a busy machine adds."""
@@ -67,3 +70,23 @@ class LastCall:
             os.write(2, f"{name}: ended before everything was cleaned up\n".encode())
         finally:
             self._end(128 + number)
+
+
+def leave(code: object = None, end: Callable[[int], NoReturn] = os._exit) -> NoReturn:
+    """End the process with the `code` of a SystemExit, without taking the interpreter apart.
+
+    Python would free each object of each module: 25 ms in each of three processes that end one
+    after another. As in an ordinary end, threads are waited for that are no daemons, functions of
+    `atexit` run, and output is written.
+    """
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does, in this order
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a pipe without a reader, a full disk, closed
+            code = code or 120  # as Python does
+    end(int(code or 0) & 0xFF)

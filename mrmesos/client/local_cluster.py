@@ -172,11 +172,20 @@ class LocalCluster:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ended_within(self, seconds: float) -> bool:
+        """Wait for its end. `Popen.wait` with a timeout only looks every 50 ms."""
         try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+            pidfd = os.pidfd_open(self._process.pid)
+        except OSError:  # it has been waited for; or Linux before 5.3
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        else:
+            try:
+                ended = select.poll()  # unlike select, it takes descriptors above 1023
+                ended.register(pidfd, select.POLLIN)
+                ended.poll(seconds * 1000)
+            finally:
+                os.close(pidfd)
+        return self._process.poll() is not None
 
     def _last_words(self) -> str:
         self._errors.seek(0, os.SEEK_END)

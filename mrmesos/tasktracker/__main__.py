@@ -14,11 +14,10 @@ if __name__ == "__main__":
 import logging
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from mrmesos.conf import LOG_FORMAT, ConfError
-from mrmesos.ending import LastCall
+from mrmesos.ending import LastCall, leave
 from mrmesos.garbage import look_seldom
 from mrmesos.log_format import PLAIN, begin_logging
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
@@ -102,4 +101,4 @@ async def _run(settings: TrackerSettings, workers: list[Spawned], adopt_orphans:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
