@@ -18,6 +18,7 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
+from mrmesos.client.forked import Forked, may_fork
 from mrmesos.client.machine import AgentSize, machine_size
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, Setting
@@ -71,8 +72,11 @@ class LocalCluster:
     with the `secret` of PRINCIPAL, which only this process knows.
     """
 
-    def __init__(self, size: AgentSize, agents: int) -> None:
-        """Start it. `wait_ready()` waits until it is ready."""
+    def __init__(self, size: AgentSize, agents: int, *, fork: bool = False) -> None:
+        """Start it. `wait_ready()` waits until it is ready.
+
+        `fork`: this process is a command of ours, and has not yet begun its work.
+        """
         self._started = time.monotonic()
         self.secret = secrets.token_urlsafe(32)
         self.failed = Path(tempfile.gettempdir()) / f"mrmesos-failed-{secrets.token_hex(8)}"
@@ -82,8 +86,8 @@ class LocalCluster:
         self._announce: int | None = announce
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         command = [
-            *(sys.executable, "-P", "-m", "mrmesos", "minimesos", "--port", "0"),
-            *("--agents", str(agents), "--resources", size.as_text()),
+            *("minimesos", "--port", "0", "--agents", str(agents)),
+            *("--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
             *("--keep-failed", str(self.failed)),
             *("--credentials", f"fd:{credentials}"),  # no argument and no variable shows the secret
@@ -92,16 +96,23 @@ class LocalCluster:
             agents > 1
         ):  # with the number in Mesos' agent ids (…-S0), so reports can tell agents apart
             command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
+        self._process: Forked | subprocess.Popen[bytes]
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=self._errors,
-                stderr=self._errors,
-                pass_fds=(announced, credentials),
-                env=environment_of_children(),
-                start_new_session=True,
-            )
+            kept, environment = (announced, credentials), environment_of_children()
+            if fork and may_fork():
+                self._process = Forked(
+                    command, output=self._errors.fileno(), keep=kept, environment=environment
+                )
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "mrmesos", *command],
+                    stdin=subprocess.PIPE,
+                    stdout=self._errors,
+                    stderr=self._errors,
+                    pass_fds=kept,
+                    env=environment,
+                    start_new_session=True,
+                )
         except BaseException:
             os.close(announce)
             self._errors.close()
@@ -176,8 +187,9 @@ class LocalCluster:
         try:
             pidfd = os.pidfd_open(self._process.pid)
         except OSError:  # it has been waited for; or Linux before 5.3
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
+            deadline = time.monotonic() + seconds
+            while self._process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
         else:
             try:
                 ended = select.poll()  # unlike select, it takes descriptors above 1023

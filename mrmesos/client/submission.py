@@ -85,6 +85,8 @@ class Submission:
 
     def run(self) -> int:
         """Run the job and return the exit code."""
+        if self._is_local:
+            self._start_cluster()  # first, so that it starts while the job is loaded
         with self._interrupts:
             try:
                 try:
@@ -106,26 +108,33 @@ class Submission:
             finally:
                 self._take_down()
 
+    @property
+    def _is_local(self) -> bool:
+        return not self._options.master and not self._options.jobtracker
+
+    def _start_cluster(self) -> None:
+        """Start our own minimesos. It is a fork of this process, if that has no thread yet."""
+        from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
+        from mrmesos.client.local_cluster import LocalCluster, local_size
+
+        agents = self._options.local_agents
+        self._cluster = LocalCluster(local_size(agents), agents, fork=True)
+        self._interrupts.last_call.before_end(self._cluster.kill)
+
     def _run(self) -> int:
         options = self._options
-        local = not options.master and not options.jobtracker
+        local = self._is_local
         self._spool = spool = Spool(
             options.output, options.of_client, local=local, detach=options.detach
         )
         inputs = spool.taken(options.inputs)
-        if local:
-            # First, so that it starts while the job is loaded.
-            from mrmesos.client.local_cluster import LocalCluster, local_size
-
-            size = local_size(options.local_agents)
-            self._cluster = LocalCluster(size, options.local_agents)
-            self._interrupts.last_call.before_end(self._cluster.kill)
         self._files = files = gathered(options)
         loaded, spec = load_checked(options, inputs, files)
         jobs = [loaded] if isinstance(loaded, LoadedJob) else [s.loaded for s in loaded.steps]
         if local:
-            from mrmesos.client.local_cluster import check_fits
+            from mrmesos.client.local_cluster import check_fits, local_size
 
+            size = local_size(options.local_agents)
             for each in jobs:
                 conf = options.service.merged(each.conf)
                 check_fits(size, options.local_agents, conf, each.num_reducers)

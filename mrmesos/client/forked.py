@@ -1,0 +1,106 @@
+"""Runs the `mrmesos` command in a fork of this process, which has imported most of what it needs.
+
+A new interpreter would import it again: 650 of the 900 million instructions of minimesos' imports.
+The child is a process like another. Only its command line is that of its parent.
+Thread: main, and no other may run; the child would miss it, and keep the locks that it holds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+
+def may_fork() -> bool:
+    """Whether this process has one thread, by the kernel's count, and prints to its own stdout."""
+    if sys.stdout is not sys.__stdout__:
+        return False
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # no Linux
+        return False
+
+
+class Forked:
+    """A running `mrmesos ARGUMENTS` in its own session. Its interface is that of Popen."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        output: int,
+        keep: Sequence[int],
+        environment: Mapping[str, str],
+    ) -> None:
+        """`output`: descriptor for stdout and stderr. `keep`: others that the child gets, too."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # or both would write it
+        reads, writes = os.pipe()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(reads)
+            os.close(writes)
+            raise
+        if not self.pid:
+            _become(arguments, reads, output, keep, environment)
+        os.close(reads)
+        self.stdin: BinaryIO = os.fdopen(writes, "wb")
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end, and return the exit code."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def _become(
+    arguments: Sequence[str],
+    stdin: int,
+    output: int,
+    keep: Sequence[int],
+    environment: Mapping[str, str],
+) -> None:
+    """Be the child: never returns."""
+    try:
+        os.setsid()
+        for fd, target in ((stdin, 0), (output, 1), (output, 2)):
+            os.dup2(fd, target)
+        for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208
+            if int(entry) > 2 and int(entry) not in keep:
+                _close(int(entry))
+        atexit._clear()  # what the parent cleans up is not ours
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = ["mrmesos", *arguments]
+        importlib.import_module("mrmesos.__main__").main()
+    except BaseException:  # noqa: BLE001 -- no error may continue with the parent's work
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def _close(fd: int) -> None:
+    with contextlib.suppress(OSError):  # it was the listing itself
+        os.close(fd)

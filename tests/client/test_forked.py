@@ -1,0 +1,90 @@
+"""A command in a fork: its own session, streams and environment, and nothing of its parent's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PARENT = """
+import atexit, json, os, sys
+from pathlib import Path
+from mrmesos.client.forked import Forked, may_fork
+
+place = Path(sys.argv[1])
+atexit.register(print, "the parent's end")
+print("said before")
+other, kept = (os.open("/dev/null", os.O_RDONLY) for _ in "xy")
+looks = '''
+import json, os, sys
+def is_open(fd):
+    try:
+        return bool(os.fstat(fd))
+    except OSError:
+        return False
+def main():
+    print(json.dumps({
+        "argv": sys.argv, "leads": os.getsid(0) == os.getpid(), "environment": dict(os.environ),
+        "stdin": os.read(0, 10).decode(), "ends": os.read(0, 1).decode(),
+        "descriptors": list(filter(is_open, range(50))), "pid": os.getpid(),
+    }))
+    from mrmesos.ending import leave
+    leave(3)
+'''
+import types
+module = types.ModuleType("mrmesos.__main__")
+exec(looks, module.__dict__)
+sys.modules["mrmesos.__main__"] = module
+assert may_fork()
+with (place / "printed").open("wb") as output:
+    child = Forked(["a", "b"], output=output.fileno(), keep=[kept], environment={"A": "1"})
+assert child.poll() is None
+child.stdin.write(b"words")
+child.stdin.close()
+assert child.wait() == 3 == child.poll()
+child.send_signal(9)
+print(json.dumps({"kept": kept, "other": other, "child": child.pid}))
+"""
+
+
+def test_a_forked_command(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PARENT, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    before, said, after = ran.stdout.splitlines()
+    assert (before, after) == ("said before", "the parent's end")
+    parent, child = json.loads(said), json.loads((tmp_path / "printed").read_text())
+    assert child["argv"] == ["mrmesos", "a", "b"]
+    assert child["leads"]
+    assert child["pid"] == parent["child"]
+    assert child["environment"] == {"A": "1"}
+    assert (child["stdin"], child["ends"]) == ("words", "")
+    assert child["descriptors"] == [0, 1, 2, parent["kept"]]
+
+
+def test_an_error_in_the_child_ends_only_the_child(tmp_path: Path) -> None:
+    words = PARENT.replace("print(json.dumps({", "raise KeyError({", 1).replace("}))", "})", 1)
+    words = words.replace("== 3 ==", "== 1 ==")
+    ran = subprocess.run(
+        [sys.executable, "-c", words, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "KeyError" in (tmp_path / "printed").read_text()
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "import threading as t; t.Thread(target=t.Event().wait, daemon=True).start()",
+        "import sys, io; sys.stdout = io.StringIO()",
+    ],
+)
+def test_no_fork_beside_threads_or_with_a_borrowed_stdout(prepare: str) -> None:
+    words = f"import sys; from mrmesos.client.forked import may_fork\n{prepare}\n"
+    words += "sys.exit(int(may_fork()))"
+    ran = subprocess.run([sys.executable, "-c", words], timeout=60, check=False)
+    assert ran.returncode == 0
