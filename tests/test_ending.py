@@ -33,7 +33,13 @@ def test_threads_atexit_and_output_are_waited_for() -> None:
 
 @pytest.mark.parametrize(
     ("given", "code", "said"),
-    [("None", 0, b""), ("'words'", 1, b"words\n"), ("0", 0, b""), ("True", 1, b""), ("-1", 255, b"")],
+    [
+        ("None", 0, b""),
+        ("'words'", 1, b"words\n"),
+        ("0", 0, b""),
+        ("True", 1, b""),
+        ("-1", 255, b""),
+    ],
 )
 def test_codes_are_those_of_sys_exit(given: str, code: int, said: bytes) -> None:
     for way in ("mrmesos.ending.leave", "sys.exit"):

@@ -38,6 +38,7 @@ class Desk:
             inputs=(f"file://{directory / 'in.txt'}",),
             output=f"file://{directory / 'out'}",
             num_reducers=0,
+            conf={"job.maps": "2"},
             code=self.client.upload(b"code"),
         )
         self.job_id = self.client.submit(spec)

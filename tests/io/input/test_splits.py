@@ -13,7 +13,13 @@ from mrmesos.api.formats import TextInput
 from mrmesos.api.split import FileSlice, Split
 from mrmesos.conf import Conf
 from mrmesos.io.fs.filesystem import InputError
-from mrmesos.io.input.splits import FileInfo, expand_inputs, plan_splits
+from mrmesos.io.input.splits import (
+    OPENING_BYTES,
+    SMALL_INPUT_BYTES,
+    FileInfo,
+    expand_inputs,
+    plan_splits,
+)
 
 
 @pytest.fixture
@@ -147,6 +153,14 @@ def test_splits_have_a_least_size(tmp_path: Path) -> None:
     splits = plan(tmp_path, {"a": 1000}, job_maps=8, split_minsize=300)
     assert [split.length for split in splits] == [300, 300, 300, 100], "not 8 of 125 bytes"
     assert len(plan(tmp_path, {"a": 1000}, split_minsize=300, split_maxsize=100)) == 10
+
+
+def test_a_small_input_is_one_map_unless_the_job_wants_more(tmp_path: Path) -> None:
+    assert len(plan(tmp_path, {"a": 1000, "b": 24})) == 1
+    assert len(plan(tmp_path, {"a": SMALL_INPUT_BYTES - OPENING_BYTES - 1})) == 1
+    assert len(plan(tmp_path, {"a": SMALL_INPUT_BYTES - OPENING_BYTES})) == 2
+    assert len(plan(tmp_path, {f"{i:03d}": 10 for i in range(100)})) == 2
+    assert len(plan(tmp_path, {"a": 1000}, job_maps=2)) == 2
 
 
 def test_many_small_files_share_splits(tmp_path: Path) -> None:
