@@ -25,7 +25,7 @@ class LateContext(ssl.SSLContext):
         """Read the certificates. From then on a method is that of an ordinary context."""
         _read_now(self)
         # Last: another thread finds an ordinary context with all certificates, or reads them too.
-        self.__class__ = ssl.SSLContext
+        self.__class__ = ssl.SSLContext  # type: ignore[assignment]
 
     def wrap_socket(self, *args: Any, **named: Any) -> ssl.SSLSocket:
         """Read the certificates first."""
@@ -58,7 +58,7 @@ def certificates_later() -> Iterator[None]:
         else:
             _read_now(context)
 
-    ssl.SSLContext.set_default_verify_paths = later  # type: ignore[method-assign]
+    ssl.SSLContext.set_default_verify_paths = later  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
