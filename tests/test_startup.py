@@ -112,3 +112,27 @@ def test_descriptors_that_are_closed_or_full(tmp_path: Path, closed: str) -> Non
         assert seen.stderr.splitlines()[-1] == "1"
     else:
         assert seen.stderr.splitlines()[-1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("process", "most"),
+    [  # a module costs half a million to two million instructions
+        ("mrmesos.cli.submit, mrmesos.client.submission, mrmesos.jobtracker.service", 720),
+        ("mrmesos.cli.minimesos, mrmesos.minimesos.http.server", 430),
+        ("mrmesos.tasktracker.executor, mrmesos.tasktracker.shell", 520),
+        ("mrmesos.worker.__main__, mrmesos.worker.loop", 600),
+    ],
+)
+def test_a_process_imports_few_modules_and_reads_no_certificates(process: str, most: int) -> None:
+    words = (
+        f"import sys, {process}\n"
+        "late = sys.modules.get('aiohttp.connector')\n"
+        "contexts = (late._SSL_CONTEXT_VERIFIED, late._SSL_CONTEXT_UNVERIFIED) if late else ()\n"
+        "print(len(sys.modules), *(type(each).__name__ for each in contexts))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", words], capture_output=True, text=True, timeout=100, check=True
+    )
+    count, *contexts = ran.stdout.split()
+    assert set(contexts) <= {"LateContext"}
+    assert int(count) <= most, "put off what the process may never need"
