@@ -24,8 +24,8 @@ JOB_MAPS = declare(
     2,
     "tasks",
     "Target for the least number of map tasks. This is a hint, because file sizes and size limits "
-    "also decide where splits are cut. If it is not set, an input of less than 1 MiB in a few files "
-    "is one map.",
+    "also decide where splits are cut. If it is not set, an input of less than 1 MiB in a few "
+    "files is one map.",
     minimum=1,
 )
 JOB_MAPS_MAX = declare(

@@ -46,8 +46,8 @@ _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "modification_time", "mt
 """Entries of fsspec's `info` that change when a file is written again. Each driver has its own."""
 
 SMALL_INPUT_BYTES = 1 << 20
-"""Less input than this makes one map, unless the job says how many it wants. A second worker process
-takes 0.2 s of CPU to start; in that time the first one counts the words of 2 to 3 MB.
+"""Less input than this makes one map, unless the job says how many it wants. A second worker takes
+0.2 s of CPU to start; in that time the first one counts the words of 2 to 3 MB.
 """
 OPENING_BYTES = 16 << 10
 """A file counts as so many more bytes, because opening it takes time."""
