@@ -24,6 +24,7 @@ ROOMS = (
     "startup.py",
     "garbage.py",
     "ending.py",
+    "forking.py",
     "bounds.py",
     "resources.py",
     "transitions.py",

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import mrmesos
 from mrmesos import conf as settings
-from mrmesos.client.forked import Forked, may_fork
 from mrmesos.client.machine import AgentSize, machine_size
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, Setting
+from mrmesos.forking import Forked, may_fork
 
 START_SECONDS = 60.0
 """It takes 1 to 2 s on an idle machine. Two cores with a load of 20 needed more than 20 s."""

@@ -12,7 +12,7 @@ import pytest
 PARENT = """
 import atexit, json, os, sys
 from pathlib import Path
-from mrmesos.client.forked import Forked, may_fork
+from mrmesos.forking import Forked, may_fork
 
 place = Path(sys.argv[1])
 atexit.register(print, "the parent's end")
@@ -84,7 +84,7 @@ def test_an_error_in_the_child_ends_only_the_child(tmp_path: Path) -> None:
     ],
 )
 def test_no_fork_beside_threads_or_with_a_borrowed_stdout(prepare: str) -> None:
-    words = f"import sys; from mrmesos.client.forked import may_fork\n{prepare}\n"
+    words = f"import sys; from mrmesos.forking import may_fork\n{prepare}\n"
     words += "sys.exit(int(may_fork()))"
     ran = subprocess.run([sys.executable, "-c", words], timeout=60, check=False)
     assert ran.returncode == 0
