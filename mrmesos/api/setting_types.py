@@ -35,6 +35,7 @@ class SettingTypes(TypedDict, total=False):
     reduce_cpus: float
     reduce_memory_mb: int
     reduce_resources: str
+    task_memory_max_mb: int
     job_reduce_slowstart_completedmaps: float
     map_reduce_ratio: float
     job_maxtaskfailures_per_tracker: int

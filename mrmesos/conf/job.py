@@ -169,6 +169,14 @@ REDUCE_RESOURCES = declare(
     "Other resources of one reduce attempt: any scalars, as in `db_connections:2;disk:512;gpus:1`, "
     "and the number of `ports`.",
 )
+TASK_MEMORY_MAX_MB = declare(
+    "task.memory.max.mb",
+    8192,
+    "MiB",
+    "If an attempt dies of too little memory, later attempts of its kind in this job get twice as "
+    "much, up to this and to what the largest agent has. 0: they get what was set.",
+    minimum=0,
+)
 SLOWSTART = declare(
     "job.reduce.slowstart.completedmaps",
     1.0,

@@ -12,6 +12,8 @@ from mrmesos.api.context import Counters
 from mrmesos.api.formats import InputFormat, OutputFormat, Source
 from mrmesos.api.split import InputTable
 from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
+from mrmesos.conf import MAP_MEMORY_MB, REDUCE_MEMORY_MB
+from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import AttemptError, Locality
 
 LOG_SOURCE, KEPT = "X-Log-Source", "kept"
@@ -68,6 +70,17 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     kind: FileKind
 
 
+class MemoryRaised(msgspec.Struct, frozen=True):
+    """A memory setting that the JobTracker has raised, from `before_mb` to `mb`, because the
+    attempt died of too little memory.
+    """
+
+    setting: Name
+    before_mb: Count
+    mb: Count
+    attempt_id: Name
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A job as submitted.
 
@@ -84,6 +97,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it.
     `sampled`: the job only samples these sources, to find the cut points for a job with TotalOrder
     that has the same code. `cut_points` names the output of such a job; the maps read it.
+    `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it, and
+    `raised`: what it has raised in `conf`.
     """
 
     name: Name
@@ -103,6 +118,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     queue: Name = ""
     sampled: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
     cut_points: Source | None = None
+    raised: Annotated[tuple[MemoryRaised, ...], msgspec.Meta(max_length=LIST_MAX)] = ()
+
+    def raised_mb(self, kind: TaskKind) -> int:
+        """The memory of attempts of this kind, if it was raised. Otherwise 0."""
+        setting = (REDUCE_MEMORY_MB if kind is TaskKind.REDUCE else MAP_MEMORY_MB).name
+        return next((each.mb for each in self.raised if each.setting == setting), 0)
 
     def uploads(self) -> tuple[str, ...]:
         """The hashes of all files that a client must upload for the job."""

@@ -108,6 +108,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to run in a slot. A tracker fetches the job's facts once, by `job_id`.
 
     `ports` are the slot's ports. Mesos tells them to the TaskTracker, which sets them here.
+    `memory_mb` is its memory, where the JobTracker has raised the job's setting. Otherwise 0.
     """
 
     attempt_id: Name
@@ -115,6 +116,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     slot_id: Name
     task: MapTask | ReduceTask | FreeTask
     ports: Annotated[tuple[Index, ...], msgspec.Meta(max_length=65_536)] = ()
+    memory_mb: Count = 0
 
 
 class SlotData(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from mrmesos.jobtracker.history.words import count, duration, percent, size
 from mrmesos.wire.explain import Finding
 from mrmesos.wire.ids import SETS, TaskKind
 from mrmesos.wire.job import AttemptRow
-from mrmesos.wire.task import AttemptState, Locality
+from mrmesos.wire.task import AttemptState, ErrorKind, Locality
 
 _SUCCEEDED, _FAILED = AttemptState.SUCCEEDED.value, AttemptState.FAILED.value
 """As texts: comparisons of members cost several times as much, and there may be many attempts."""
@@ -67,7 +67,7 @@ def findings(record: HistoryRecord) -> list[Finding]:
     bad_hosts = list(_bad_hosts(record))
     slow_hosts = [each for kind in SETS for each in _slow_hosts(won[kind], kind)]
     found = [*bad_hosts, *slow_hosts, *_small_files(record, maps), *_spills(record, maps)]
-    found += [*_locality(maps), *_waited(record)]
+    found += [*_locality(maps), *_waited(record), *_memory(record)]
     if not bad_hosts:
         found += _retries(record)
     for kind in SETS:
@@ -306,3 +306,23 @@ def _waited(record: HistoryRecord) -> Iterator[Finding]:
         "why while it waits",
         seconds=waited,
     )
+
+
+def _memory(record: HistoryRecord) -> Iterator[Finding]:
+    """Attempts died of too little memory, and later ones got more."""
+    dead = [
+        row
+        for row in record.report.attempts
+        if row.state == _FAILED and row.error is not None and row.error.kind is ErrorKind.MEMORY
+    ]
+    for raised in record.spec.raised if record.spec is not None else ():
+        kind = raised.setting.partition(".")[0]
+        died = [row for row in dead if row.kind == kind]
+        yield Finding(
+            what="memory",
+            words=f"{raised.attempt_id} died of too little memory; later {kind}s get "
+            f"{raised.mb:,} MiB and not {raised.before_mb:,}; {count(len(died))} "
+            f"{kind}{'s'[: len(died) != 1]} died so",
+            help=f"{raised.setting}={raised.mb} from the start; task.memory.max.mb is the most",
+            seconds=sum(_seconds(row) for row in died),
+        )

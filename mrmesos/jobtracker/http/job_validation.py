@@ -27,6 +27,8 @@ def check_job(spec: JobSpec, python: str = "") -> None:
     check_texts("job", spec.name, spec.user)
     if spec.queue:
         raise BadRequest("only the JobTracker makes jobs of a queue; send tasks to the queue")
+    if spec.raised:
+        raise BadRequest("`raised` is for the JobTracker; set map.memory.mb or reduce.memory.mb")
     if not spec.inputs:
         raise BadRequest("the job has no input")
     more = spec.sampled if spec.cut_points is None else (*spec.sampled, spec.cut_points)

@@ -32,6 +32,7 @@ _TRACKER_ENDED = (
     "REASON_CONTAINER_",
 )
 """With these reasons, Mesos says that the executor is gone (TaskStatus.Reason in mesos.proto)."""
+_OVER_MEMORY = "REASON_CONTAINER_LIMITATION_MEMORY"
 DISCONNECTED = "REASON_MASTER_DISCONNECTED"
 """The reason of updates that calls_out.py makes itself, because no master took the launch."""
 _VOID = ("REASON_INVALID_OFFERS", DISCONNECTED, "REASON_RECONCILIATION", "REASON_AGENT_")
@@ -57,6 +58,7 @@ def slot_updated(
         explained=message not in _NO_WORDS,
         from_master=reason != DISCONNECTED,
         uuid=uuid,
+        over_memory=reason == _OVER_MEMORY,
     )
 
 

@@ -145,7 +145,7 @@ class AttemptLimits:
         memory = REDUCE_MEMORY_MB if run.is_reduce else MAP_MEMORY_MB
         return cls(
             timeout=conf.get_as(TASK_TIMEOUT),
-            memory_mb=conf.get_as(memory),
+            memory_mb=run.attempt.memory_mb or conf.get_as(memory),
             memory_setting="the `ram` of the task" if run.is_free else memory.name,
             log_kb=conf.get_as(TASK_USERLOG_LIMIT_KB),
             bad_records=conf.get_as(SKIP_RECORDS_MAX),

@@ -285,7 +285,9 @@ class TaskTracker:
         none_starts = self._worker_set.gone(worker)
         run = self.runs.get(worker.attempt_id)
         if run is not None:
-            verdict = run.verdict or verdicts.crashed(event.status, run.position)
+            verdict = run.verdict or verdicts.crashed(
+                event.status, run.position, self._limits(run), event.peak_bytes
+            )
             status = event.status if run.verdict is None else None
             if not self._starts_again(run, verdict, event.at, now, status):
                 self._held.over(run, verdict, now, event.log_tail, event.peak_bytes)

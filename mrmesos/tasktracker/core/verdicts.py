@@ -18,6 +18,8 @@ from mrmesos.wire.task import (
 from mrmesos.worker.messages import Done
 
 _MEBI = 1 << 20
+FULL = 0.9
+"""Where the kernel kills a worker that used this part of its memory, it did so for lack of it."""
 _MESSAGE_CHARS, _DETAIL_CHARS, _RECORD_CHARS, _WHERE_CHARS = 2_000, 32_000, 1_000, 2_000
 
 
@@ -31,8 +33,17 @@ def failed(kind: ErrorKind, message: str) -> Verdict:
     return Verdict(AttemptState.FAILED, AttemptError(kind=kind, message=message))
 
 
-def crashed(status: int | None, position: str) -> Verdict:
-    """The worker died by itself. `status` is as in subprocess."""
+def crashed(status: int | None, position: str, limits: AttemptLimits, peak_bytes: int) -> Verdict:
+    """The worker died by itself. `status` is as in subprocess. `peak_bytes`: what it used at most,
+    as far as we saw.
+    """
+    if status == -signal.SIGKILL and peak_bytes > FULL * limits.memory_mb * _MEBI:
+        return failed(
+            ErrorKind.MEMORY,
+            f"killed by signal 9 (SIGKILL), probably by the kernel: it used "
+            f"{peak_bytes // _MEBI:,} of its {limits.memory_mb:,} MiB"
+            f"{_while(position)}; raise {limits.memory_setting}",
+        )
     if status is None:
         words = "worker ended in an unknown way"
     elif status < 0:

@@ -13,7 +13,14 @@ from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import durations, spreads
 from mrmesos.wire.explain import Finding
 from mrmesos.wire.ids import TaskKind, attempt_id, task_id
-from mrmesos.wire.job import AttemptRow, JobReport, JobState, JobStatus, TaskCounts
+from mrmesos.wire.job import (
+    AttemptRow,
+    JobReport,
+    JobState,
+    JobStatus,
+    MemoryRaised,
+    TaskCounts,
+)
 from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind, Locality
 from tests.wire.specs import job_spec
 
@@ -243,6 +250,22 @@ def test_a_straggler_whose_backups_are_off_is_told_so() -> None:
     straggler(job)
     job.conf = {"map.speculative": "false"}
     assert "map.speculative=true" in findings(job.record())[0].help
+
+
+def test_memory_that_was_raised_is_told() -> None:
+    job = Sick()
+    dead = AttemptError(kind=ErrorKind.MEMORY, message="used 1,100 MiB")
+    job.attempt(TaskKind.MAP, 3, 4.0, "node-1", tries=1, error=dead)
+    record = job.record()
+    assert record.spec is not None
+    raised = MemoryRaised("map.memory.mb", 1024, 2048, attempt_id(JOB, TaskKind.MAP, 3, 0))
+    record = replace(record, spec=replace(record.spec, raised=(raised,)))
+    [found] = [each for each in findings(record) if each.what == "memory"]
+    assert found.words == (
+        f"{raised.attempt_id} died of too little memory; later maps get 2,048 MiB and not 1,024; "
+        "1 map died so"
+    )
+    assert found.help.startswith("map.memory.mb=2048")
 
 
 def test_a_record_without_its_specification_is_no_problem() -> None:

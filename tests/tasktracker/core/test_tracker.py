@@ -323,6 +323,33 @@ def test_too_much_memory_in_words() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "peak", "words"),
+    [
+        (-9, 1000, "memory: killed by signal 9 (SIGKILL), probably by the kernel: it used 1,000"),
+        (-9, 900, "crash: worker killed by signal 9"),
+        (-11, 1000, "crash: worker killed by signal 11"),
+    ],
+)
+def test_a_worker_that_is_killed_when_its_memory_is_full_died_of_it(
+    status: int, peak: int, words: str
+) -> None:
+    core, attempt = Core(), map_attempt()
+    core.running(attempt)
+    core.tell(ev.WorkerExited(1, status, peak_bytes=peak << 20))
+    assert core.error(attempt).startswith(words)
+
+
+def test_raised_memory_is_the_attempts_limit() -> None:
+    core, attempt = Core(), msgspec.structs.replace(map_attempt(), memory_mb=4096)
+    commands = core.running(attempt)
+    [run] = [each for each in commands if isinstance(each, cmd.RunInWorker)]
+    assert run.memory_limit_mb == 4096
+    core.tell(ev.WorkerOverMemory(1, attempt.attempt_id, 5000 << 20))
+    core.tell(ev.WorkerExited(1, -9))
+    assert "over its limit of 4,096 MiB" in core.error(attempt)
+
+
 def test_a_silent_attempt_times_out_and_an_active_one_does_not() -> None:
     core, attempt = Core(), reduce_attempt()
     core.running(attempt, conf={"task.timeout": "10"})

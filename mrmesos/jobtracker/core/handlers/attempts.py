@@ -16,7 +16,7 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
 from mrmesos.jobtracker.core.model.tracker import Tracker
-from mrmesos.jobtracker.core.policies import host_faults, silence, speculation
+from mrmesos.jobtracker.core.policies import host_faults, more_memory, silence, speculation
 from mrmesos.jobtracker.core.policies.dispatch import began, came_free, kill_attempt
 from mrmesos.jobtracker.core.state.reports import log_url
 from mrmesos.jobtracker.core.state.state import State
@@ -162,6 +162,8 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
         task.failures += 1
         task.failed_on.add(attempt.hostname)
         host_faults.failed(st, job, attempt)
+        if error is not None and error.kind is ErrorKind.MEMORY:
+            more_memory.died_of_memory(st, attempt)
         job.count(f"FAILED_{task.kind.plural}")
     else:
         job.count(f"KILLED_{task.kind.plural}")

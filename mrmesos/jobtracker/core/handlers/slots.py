@@ -12,7 +12,7 @@ from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUp
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
-from mrmesos.jobtracker.core.policies import leases
+from mrmesos.jobtracker.core.policies import leases, more_memory
 from mrmesos.jobtracker.core.policies.dispatch import began, end_slot, run_next
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Found, NotYet, find_task
@@ -66,6 +66,10 @@ def _over(st: State, slot: Slot, event: SlotUpdated) -> None:
     words, cause = event.words, event.cause
     tracker = st.cluster.trackers.get(slot.tracker_id)
     unwanted = slot.state is SlotState.ENDING
+    if event.over_memory:  # any attempt in the container may be the cause
+        for each in tracker.slots.values() if tracker is not None else (slot,):
+            if each.attempt is not None:
+                more_memory.died_of_memory(st, each.attempt)
     if tracker is not None and cause is EndCause.TRACKER_ENDED:
         trackers.ended_by_update(st, tracker, words, enough=event.explained, blameless=unwanted)
         return

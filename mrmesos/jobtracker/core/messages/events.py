@@ -257,7 +257,8 @@ class SlotUpdated(Struct, frozen=True):
 
     `words` is Mesos' own explanation. `explained` is whether it says more than the cause does.
     `from_master` is False if our shell made the update, because it could not launch the slot.
-    `uuid` is empty if Mesos wants no acknowledgement.
+    `uuid` is empty if Mesos wants no acknowledgement. `over_memory`: Mesos ended the container of
+    the TaskTracker, because it used more memory than its slots have.
     """
 
     slot_id: str
@@ -268,6 +269,7 @@ class SlotUpdated(Struct, frozen=True):
     explained: bool = False
     from_master: bool = True
     uuid: str = ""
+    over_memory: bool = False
 
 
 class TrackerLost(Struct, frozen=True):

@@ -184,6 +184,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     failures: int = 0
     losses: int = 0
     silences: int = 0
+    memory_mb: int = 0
 
     @property
     def filed_as(self) -> Key:

@@ -151,6 +151,8 @@ class JobSettings:
     map_shared: Amounts
     """What each map or free task holds of the global resources."""
     reduce_shared: Amounts
+    memory_max_mb: int
+    """Up to this much, attempts get more memory after one died of too little."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -181,6 +183,7 @@ class JobSettings:
             strict=conf.get_as(c.JOB_FAIL_IF_IMPOSSIBLE),
             map_shared=_scalars(conf, c.MAP_RESOURCES_GLOBAL),
             reduce_shared=_scalars(conf, c.REDUCE_RESOURCES_GLOBAL),
+            memory_max_mb=conf.get_as(c.TASK_MEMORY_MAX_MB),
         )
 
     def need(self, kind: TaskKind) -> Amounts:

@@ -104,6 +104,8 @@ class TaskAttempt:
     """Why it is being killed. Empty if it is not."""
     sandbox: Sandbox | None = None
     """Of its TaskTracker. None if that is unknown."""
+    memory_mb: int = 0
+    """Its memory, if the job's setting was raised before it began (more_memory.py)."""
     fetched: bool = False
     """Whether a reduce has fetched all map outputs that it needs."""
 
@@ -144,6 +146,7 @@ class TaskAttempt:
             failures=task.failures,
             losses=task.losses,
             silences=task.silences,
+            memory_mb=self.memory_mb,
         )
 
     @staticmethod
@@ -163,6 +166,7 @@ class TaskAttempt:
             end=record.end,
             counters=record.counters,
             error=record.error,
+            memory_mb=record.memory_mb,
         )
         task.attempts.append(attempt)
         if record.state is AttemptState.FAILED:
@@ -225,7 +229,12 @@ class TaskInProgress:
         return ids.task_id(self.job_id, self.kind, self.index)
 
     def start(
-        self, slot_id: SlotId, tracker: Tracker, locality: Locality, now: float
+        self,
+        slot_id: SlotId,
+        tracker: Tracker,
+        locality: Locality,
+        now: float,
+        memory_mb: int = 0,
     ) -> TaskAttempt:
         """Begin a new attempt. It is a backup if another attempt runs."""
         name = ids.attempt_id(self.job_id, self.kind, self.index, self.next_number)
@@ -241,6 +250,7 @@ class TaskInProgress:
             start=now,
             backup=bool(self.running),
             sandbox=tracker.sandbox,
+            memory_mb=memory_mb,
         )
         self.transition(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)
@@ -286,7 +296,11 @@ class TaskInProgress:
         else:
             task = ReduceTask(self.index) if self.free is None else self.free
         return Attempt(
-            attempt_id=attempt.id, job_id=self.job_id, slot_id=attempt.slot_id, task=task
+            attempt_id=attempt.id,
+            job_id=self.job_id,
+            slot_id=attempt.slot_id,
+            task=task,
+            memory_mb=attempt.memory_mb,
         )
 
     def first_real_error(self) -> AttemptError | None:

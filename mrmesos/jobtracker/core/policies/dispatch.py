@@ -71,7 +71,8 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     job, task = found.job, found.task
     if slot.attempt is not None:
         raise AssertionError(f"{slot.id} already runs {slot.attempt.id}")
-    attempt = task.start(slot.id, tracker, found.locality, st.now)
+    memory_mb = job.spec.raised_mb(task.kind) if job.spec.raised else 0
+    attempt = task.start(slot.id, tracker, found.locality, st.now, memory_mb)
     if not attempt.backup:
         job.of(task.kind).pending.remove(task)
     job.add_running(attempt)

@@ -22,6 +22,7 @@ class Shape:
     reduces: JobSet = NO_JOBS
 
 
+Shapes = dict[tuple[tuple[str, int], ...], Shape]
 NOTHING_WAITS = (False, False, False, False)
 
 
@@ -44,6 +45,24 @@ class JobEntry:
     """When an agent was first passed over because it runs its share of the job's reduces."""
     left: bool = False
     """Whether the job has left the index."""
+
+    def enter(self, shapes: Shapes) -> None:
+        """Note there what the job's tasks need."""
+        settings = self.job.settings
+        self.map_shape, self.reduce_shape = (
+            shapes.setdefault(tuple(sorted(need.items())), Shape(need))
+            for need in (settings.map_need, settings.reduce_need)
+        )
+        self.map_shape.maps |= self.bit
+        self.reduce_shape.reduces |= self.bit
+
+    def leave(self, shapes: Shapes) -> None:
+        """Forget there what the job's tasks needed."""
+        self.map_shape.maps &= ~self.bit
+        self.reduce_shape.reduces &= ~self.bit
+        for shape in (self.map_shape, self.reduce_shape):
+            if not shape.maps | shape.reduces:
+                shapes.pop(tuple(sorted(shape.need.items())), None)
 
 
 class Deadlines:

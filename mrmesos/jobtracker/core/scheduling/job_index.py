@@ -19,10 +19,9 @@ from mrmesos.jobtracker.core.model.pending_tasks import PendingTasks
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.scheduling.delay_scheduling import ANY, RACK, Chances, DelayClock
 from mrmesos.jobtracker.core.scheduling.eligibility import Eligibility
-from mrmesos.jobtracker.core.scheduling.job_entry import NOTHING_WAITS, Deadlines, JobEntry, Shape
+from mrmesos.jobtracker.core.scheduling.job_entry import NOTHING_WAITS, Deadlines, JobEntry, Shapes
 from mrmesos.jobtracker.core.scheduling.job_order import Order, Rank, cost
 from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS, JobSet
-from mrmesos.resources import Amounts
 from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.task import Locality
 
@@ -40,7 +39,7 @@ class JobIndex:
         self.cluster = cluster
         self.chances = Chances()
         self.now = 0.0
-        self.shapes: dict[tuple[tuple[str, int], ...], Shape] = {}
+        self.shapes: Shapes = {}
         self.order = order
         self.eligibility = Eligibility()
         self.backups: dict[TaskInProgress, JobInProgress] = {}
@@ -89,12 +88,7 @@ class JobIndex:
         job, settings = entry.job, entry.job.settings
         bit = entry.bit = JobSet(1 << len(self._at))
         self._at.append(entry)
-        entry.map_shape, entry.reduce_shape = (
-            self._shape(settings.map_need),
-            self._shape(settings.reduce_need),
-        )
-        entry.map_shape.maps |= bit
-        entry.reduce_shape.reduces |= bit
+        entry.enter(self.shapes)
         self.eligibility.add(settings.demand, bit)
         entry.rank = Rank(bit, settings.priority, settings.pool)
         entry.waits = NOTHING_WAITS
@@ -107,8 +101,12 @@ class JobIndex:
         self._file_clock(entry)
         self._touched[job.id] = entry
 
-    def _shape(self, need: Amounts) -> Shape:
-        return self.shapes.setdefault(tuple(sorted(need.items())), Shape(need))
+    def resize(self, job: JobInProgress) -> None:
+        """The job's tasks need other amounts than before."""
+        if (entry := self.entries.get(job.id)) is not None:
+            entry.leave(self.shapes)
+            entry.enter(self.shapes)
+            self._rate(entry)
 
     def remove(self, job: JobInProgress) -> None:
         """A job no longer runs."""
@@ -134,11 +132,7 @@ class JobIndex:
             self._drop(self.hosts, host, bit)
             for agent in self.cluster.hosts.get(host, ()):
                 self._drop(self.racks, agent.rack, bit)
-        entry.map_shape.maps &= ~bit
-        entry.reduce_shape.reduces &= ~bit
-        for shape in (entry.map_shape, entry.reduce_shape):
-            if not shape.maps | shape.reduces:
-                self.shapes.pop(tuple(sorted(shape.need.items())), None)
+        entry.leave(self.shapes)
         self.order.discard(entry.rank)
         self.eligibility.discard(job.settings.demand, bit)
         if not self.entries:
@@ -248,10 +242,13 @@ class JobIndex:
             return
         self._rated = {"cpus": 0, **size}
         for entry in self.entries.values():
-            settings = entry.job.settings
-            entry.map_cost = cost(settings.map_need, self._rated)
-            entry.reduce_cost = cost(settings.reduce_need, self._rated)
-            self._touched[entry.job.id] = entry
+            self._rate(entry)
+
+    def _rate(self, entry: JobEntry) -> None:
+        settings = entry.job.settings
+        entry.map_cost = cost(settings.map_need, self._rated)
+        entry.reduce_cost = cost(settings.reduce_need, self._rated)
+        self._touched[entry.job.id] = entry
 
     # --- What find_task asks
 

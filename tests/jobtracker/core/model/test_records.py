@@ -34,6 +34,7 @@ def test_no_field_of_an_attempt_is_forgotten() -> None:
         failures=4,
         losses=5,
         silences=6,
+        memory_mb=7,
     )
     running = msgspec.structs.replace(
         ended, state=AttemptState.RUNNING, end=None, won=False, waited_for=True

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrmesos.conf import Conf
+from mrmesos.jobtracker.core.jobtracker import JobTracker
+from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.jobtracker.core.policies.more_memory import more_mb
+from mrmesos.wire.heartbeat import EndSlot
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobState, MemoryRaised
+from mrmesos.wire.task import ErrorKind
+from tests.jobtracker.harness import STAMP, Hands, error, launches, long, of, started
+
+MEMORY = error("used 1,100 MiB, over its limit", ErrorKind.MEMORY)
+
+
+def need(hands: Hands, job: str, kind: TaskKind = TaskKind.MAP) -> int:
+    """The memory of the job's next attempts, in MiB."""
+    return hands.core.st.jobs[job].settings.need(kind)["mem"] // 1000
+
+
+def one_died(hands: Hands, **conf: str) -> str:
+    """A job of two maps. One of them ran on `a`, and died of memory."""
+    job = hands.job(maps=2, **conf)
+    hands.offer("a", cpus=1.1, mem=16_384)
+    return job
+
+
+def test_the_next_attempt_gets_twice_as_much_and_a_slot_for_it() -> None:
+    hands = Hands()
+    job = one_died(hands)
+    commands = hands.fail(long(job, "m0"), MEMORY)
+    assert need(hands, job) == 2048
+    assert started(commands) == []
+    assert len(of(commands, EndSlot)) == 1, "a slot of 1,024 MiB is too small now"
+    [launch] = launches(hands.offer("a", cpus=1.1, mem=16_384))
+    assert launch.first is not None
+    assert launch.first.memory_mb == 2048
+    assert {each["name"]: each["scalar"]["value"] for each in launch.resources}["mem"] == 2048
+
+
+def test_what_was_raised_is_said() -> None:
+    hands = Hands()
+    job = one_died(hands, map_memory_mb="500")
+    first = long(job, "m0")
+    hands.fail(first, MEMORY)
+    spec = hands.core.st.jobs[job].spec
+    assert spec.conf["map.memory.mb"] == "1000"
+    assert spec.raised == (MemoryRaised("map.memory.mb", 500, 1000, first),)
+    hands.offer("b", cpus=1.1, mem=16_384)
+    [second] = hands.running
+    hands.fail(second, MEMORY)
+    spec = hands.core.st.jobs[job].spec
+    assert spec.raised == (MemoryRaised("map.memory.mb", 500, 2000, second),)
+
+
+def test_attempts_that_began_with_less_raise_it_once() -> None:
+    hands = Hands()
+    job = hands.job(maps=3)
+    hands.offer("a", cpus=3.1, mem=16_384)
+    assert len(hands.running) == 3
+    for name in list(hands.running):
+        hands.fail(name, MEMORY)
+    assert need(hands, job) == 2048
+
+
+def test_maps_and_reduces_have_each_their_own() -> None:
+    hands = Hands()
+    job = hands.job(maps=1, reduces=1)
+    hands.offer("a", cpus=1.1, mem=16_384)
+    hands.end(long(job, "m0"))
+    hands.fail(long(job, "r0"), MEMORY)
+    assert (need(hands, job), need(hands, job, TaskKind.REDUCE)) == (1024, 2048)
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.USER_CODE, ErrorKind.CRASH, ErrorKind.TIMEOUT])
+def test_other_ends_raise_nothing(kind: ErrorKind) -> None:
+    hands = Hands()
+    job = one_died(hands)
+    hands.fail(long(job, "m0"), error("boom", kind))
+    assert need(hands, job) == 1024
+    assert hands.core.st.jobs[job].spec.raised == ()
+
+
+@pytest.mark.parametrize(
+    ("conf", "largest", "then"),
+    [
+        ({}, 16_384, 2048),
+        ({"task_memory_max_mb": "0"}, 16_384, 1024),
+        ({"task_memory_max_mb": "1500"}, 16_384, 1500),
+        ({"task_memory_max_mb": "800"}, 16_384, 1024),
+        ({}, 1900, 1900),
+        ({}, 1024, 1024),
+    ],
+)
+def test_never_more_than_the_cap_and_the_largest_agent(
+    conf: dict[str, str], largest: int, then: int
+) -> None:
+    hands = Hands()
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    job = hands.job(maps=1, **conf)
+    hands.offer("a", cpus=1.1, mem=largest + own)
+    hands.fail(long(job, "m0"), MEMORY)
+    assert need(hands, job) == then
+
+
+def test_a_job_that_needs_too_much_fails_in_the_end_with_its_first_error() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    seen = []
+    for _ in range(4):
+        hands.offer("a", cpus=1.1, mem=65_536)
+        [attempt] = hands.running
+        seen.append(hands.running[attempt].memory_mb)
+        hands.fail(attempt, MEMORY)
+    assert seen == [0, 2048, 4096, 8192]
+    assert hands.core.st.jobs[job].state is JobState.ABORTING
+    assert hands.core.st.jobs[job].ending.error is not None
+    assert hands.core.st.jobs[job].ending.error.message == MEMORY.message
+
+
+def test_a_container_over_its_limit_raises_the_jobs_in_it() -> None:
+    hands = Hands()
+    job = one_died(hands)
+    slot = hands.running[long(job, "m0")].slot_id
+    hands.update(slot, "TASK_FAILED", "REASON_CONTAINER_LIMITATION_MEMORY")
+    assert need(hands, job) == 2048
+    assert hands.status(job).maps.failed_attempts == 0
+    other = Hands()
+    job = one_died(other)
+    slot = other.running[long(job, "m0")].slot_id
+    other.update(slot, "TASK_FAILED", "REASON_CONTAINER_LIMITATION_DISK")
+    assert need(other, job) == 1024
+
+
+def test_a_restart_keeps_it() -> None:
+    hands = Hands()
+    hands.core = JobTracker(Conf({}), STAMP, journal=True)
+    written: dict[Any, Any] = {}
+    do = hands.do
+
+    def noted(event: Any) -> Any:
+        commands = do(event)
+        for each in of(commands, WriteRecords):
+            written.update({record.filed_as: record for record in each.put})
+            for key in each.drop:
+                written.pop(key, None)
+        return commands
+
+    hands.do = noted  # type: ignore[method-assign]
+    hands.do(ev.Registered("framework"))
+    job = one_died(hands)
+    hands.fail(long(job, "m0"), MEMORY)
+    hands.offer("b", cpus=1.1, mem=16_384)
+    again = JobTracker(Conf({}), STAMP, journal=True)
+    again.restore(list(written.values()), hands.now + 1, life=1)
+    restored = again.st.jobs[job]
+    assert restored.settings.need(TaskKind.MAP)["mem"] == 2048_000
+    assert restored.spec == hands.core.st.jobs[job].spec
+    assert [attempt.memory_mb for attempt in restored.running.values()] == [2048]
+
+
+@given(st.integers(128, 1 << 20), st.integers(0, 1 << 20), st.integers(0, 1 << 20))
+def test_it_grows_within_bounds_and_stops(had: int, cap: int, largest: int) -> None:
+    more = more_mb(had, cap, largest)
+    assert had <= more <= max(had, min(2 * had, cap, largest))
+    assert more > had or cap <= had or largest <= had
+    steps = 0
+    while (again := more_mb(more, cap, largest)) != more:
+        more, steps = again, steps + 1
+    assert more == max(had, min(cap, largest))
+    assert steps <= 14
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("mr"), st.integers(0, 3)), max_size=12),
+    st.integers(700, 20_000),
+)
+def test_a_job_still_fits_the_agent_that_it_fitted(deaths: list[tuple[str, int]], mem: int) -> None:
+    hands = Hands()
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    job = hands.job(maps=2, reduces=2, map_maxattempts="99", reduce_maxattempts="99")
+    agents = iter(range(100))
+    for letter, place in deaths:
+        if not hands.running:
+            hands.offer(f"h{next(agents)}", cpus=1.1, mem=mem + own)
+        names = sorted(name for name in hands.running if f"_{letter}_" in name)
+        for name in names[place : place + 1]:
+            hands.fail(name, MEMORY)
+        for name in list(hands.running)[:1]:
+            if place == 3:
+                hands.end(name)
+    for kind in (TaskKind.MAP, TaskKind.REDUCE):
+        got = need(hands, job, kind)
+        assert 1024 <= got <= max(1024, min(mem, 8192))
