@@ -6,7 +6,7 @@ import argparse
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
@@ -88,7 +88,7 @@ class Job:
     partitioner: ClassVar[AnyPartitioner] = HashPartitioner
     sort_values: ClassVar[bool] = False
     grouping_fields: ClassVar[int | None] = None
-    num_reducers: ClassVar[int | None] = None
+    num_reducers: ClassVar[int | Literal["auto"] | None] = None
     input_format: ClassVar[InputFormat | RecordReader] = TextInput()
     inputs: ClassVar[Mapping[str, Input]] = {}
     output_format: ClassVar[OutputFormat | RecordWriter] = TextOutput()
@@ -280,8 +280,8 @@ def _check_order(cls: type[Job]) -> None:
 def _check_settings(cls: type[Job]) -> None:
     name = cls.__name__
     reducers = cls.num_reducers
-    if reducers is not None and (type(reducers) is not int or reducers < 0):
-        raise JobError(f"{name}.num_reducers is {reducers!r}, not a number of tasks")
+    if not (reducers is None or reducers == "auto" or (type(reducers) is int and reducers >= 0)):
+        raise JobError(f"{name}.num_reducers is {reducers!r}, not a number of tasks, nor 'auto'")
     if reducers and cls.reducer is None:
         raise JobError(
             f"{name} has no reducer, so num_reducers = {reducers} has no meaning; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class SettingTypes(TypedDict, total=False):
@@ -10,7 +10,7 @@ class SettingTypes(TypedDict, total=False):
 
     job_name: str
     chain_fuse: bool
-    job_reduces: int
+    job_reduces: int | Literal["auto"]
     job_maps: int
     job_maps_max: int
     job_outputs_max: int

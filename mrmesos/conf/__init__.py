@@ -12,6 +12,7 @@ Each module has the settings of one part of mrmesos. Callers import them all fro
 # ruff: noqa: F403  (star imports, so that a new setting is written in only one place)
 
 from mrmesos.conf.access import *
+from mrmesos.conf.declaring import AUTO as AUTO
 from mrmesos.conf.declaring import ConfError as ConfError
 from mrmesos.conf.declaring import Setting as Setting
 from mrmesos.conf.io import *

@@ -10,6 +10,7 @@ T = TypeVar("T", str, int, float, bool)
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
+AUTO, AUTO_VALUE = "auto", -1
 NUMBER_MAX = 2.0**63
 """Largest number of a setting; infinity is not allowed."""
 
@@ -29,14 +30,19 @@ class Setting(Generic[T]):
     doc: str
     minimum: float | None = None
     scope: str = "job"
+    auto: bool = False
+    """Whether the text may be `auto`. Its value is AUTO_VALUE; somebody has to decide it."""
 
     def parse(self, text: str) -> T:
         """The typed value of `text`. Raises ConfError if the text has another type."""
+        if self.auto and text.strip() == AUTO:
+            return self.kind(AUTO_VALUE)
         try:
             value = self._convert(text.strip())
         except ValueError:
             raise ConfError(
                 f"{self.name}={text!r}: expected {self.kind.__name__} ({self.unit})"
+                f"{' or auto' if self.auto else ''}"
             ) from None
         if not isinstance(value, str) and not abs(value) <= NUMBER_MAX:
             raise ConfError(f"{self.name}={text!r}: expected a number within 64 bits")
@@ -64,6 +70,7 @@ def declare(
     *,
     minimum: float | None = None,
     scope: str = "job",
+    auto: bool = False,
 ) -> Setting[T]:
     """A setting; its type is the type of the default."""
-    return Setting(name, type(default), default, unit, doc, minimum, scope)
+    return Setting(name, type(default), default, unit, doc, minimum, scope, auto)

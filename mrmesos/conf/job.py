@@ -16,8 +16,10 @@ JOB_REDUCES = declare(
     "job.reduces",
     1,
     "tasks",
-    "Number of reduce tasks, and of output files; 0 makes a map-only job.",
+    "Number of reduce tasks, and of output files; 0 makes a map-only job. `auto`: one for each 128 "
+    "MiB of input, at most 1,000.",
     minimum=0,
+    auto=True,
 )
 JOB_MAPS = declare(
     "job.maps",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mrmesos.conf.declaring import AnySetting
+from mrmesos.conf.declaring import AUTO, AnySetting
 from mrmesos.conf.values import SETTINGS
 
 Json = dict[str, Any]
@@ -76,6 +76,8 @@ def _setting(setting: AnySetting) -> Json:
     choices = setting.unit.split("|")
     if setting.kind is str and len(choices) > 1:
         kind["enum"] = choices
+    if setting.auto:
+        return {"anyOf": [kind, {"const": AUTO}]}
     return kind
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mrmesos.conf.declaring import AUTO, AnySetting
 from mrmesos.conf.names import python_name
 from mrmesos.conf.values import SETTINGS
 
@@ -10,7 +11,7 @@ _HEAD = '''\
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 
 class SettingTypes(TypedDict, total=False):
@@ -21,5 +22,9 @@ class SettingTypes(TypedDict, total=False):
 
 def typed_source() -> str:
     """The text of the module."""
-    lines = (f"    {python_name(each.name)}: {each.kind.__name__}" for each in SETTINGS.values())
+    lines = (f"    {python_name(each.name)}: {_type(each)}" for each in SETTINGS.values())
     return _HEAD + "\n".join(lines) + "\n"
+
+
+def _type(setting: AnySetting) -> str:
+    return f'{setting.kind.__name__} | Literal["{AUTO}"]' if setting.auto else setting.kind.__name__

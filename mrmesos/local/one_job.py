@@ -19,7 +19,7 @@ from mrmesos.api.context import Counters, add_counters
 from mrmesos.api.formats import Source, input_data, output_data
 from mrmesos.api.job import Job, JobError, class_settings
 from mrmesos.api.split import Split
-from mrmesos.conf import JOB_MAPS, JOB_REDUCES, Conf
+from mrmesos.conf import AUTO, JOB_MAPS, JOB_REDUCES, Conf
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.columns.encode import decode_batch
 from mrmesos.io.input.footers import footers_here
@@ -103,6 +103,8 @@ def settings_of(
         values[JOB_REDUCES.name] = str(num_reducers)
     if job_class.reducer is None:
         values[JOB_REDUCES.name] = "0"
+    elif values[JOB_REDUCES.name] == AUTO:
+        values[JOB_REDUCES.name] = str(_REDUCES)
     settings = Conf(values)
     for warning in settings.check(f"{job_class.__name__}.conf"):
         warnings.warn(warning, stacklevel=3)

@@ -19,6 +19,7 @@ from mrmesos.access.identity import current_user
 from mrmesos.api.chain import Chain, as_step
 from mrmesos.api.formats import Source, StepInput, StepOutput, input_data, output_data
 from mrmesos.api.job import Job, input_format_of
+from mrmesos.client.code.auto_reduces import input_bytes
 from mrmesos.client.code.inputs import uris_of
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.load_job import check_formats, cut_points_of, job_settings, make_job
@@ -84,7 +85,9 @@ def prepare(
     overrides = session.conf.merged(own)
     if getattr(cls, "reducer", None) is None and settings.JOB_REDUCES.name not in own:
         overrides = Conf({n: v for n, v in overrides.items() if n != settings.JOB_REDUCES.name})
-    settled, num_reducers = job_settings(place, cls, site_of(session), {}, overrides)
+    settled, num_reducers = job_settings(
+        place, cls, site_of(session), {}, overrides, lambda: _size(cls, inputs)
+    )
     job = _made(place, cls, given, args)
     read = _read(cls, inputs)
     as_step(
@@ -157,6 +160,17 @@ def _read(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> dict[str, tu
     for name in cls.inputs or ("",):
         found[name] = as_sequence(cls.__name__, name, named[name])
     return found
+
+
+def _size(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> int:
+    """The bytes of all files that the job reads. Results that a session keeps do not count."""
+    uris: list[str] = []
+    for each in (given for several in _read(cls, inputs).values() for given in several):
+        if not isinstance(each, Result):
+            uris += uris_of(str(each))
+        elif not each.kept_with:
+            uris.append(each.uri)
+    return input_bytes(uris)
 
 
 def as_sequence(of: str, name: str, given: Inputs) -> tuple[Given, ...]:

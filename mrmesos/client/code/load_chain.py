@@ -17,6 +17,7 @@ from mrmesos.api.formats import Source, input_data
 from mrmesos.api.hooks import AFTER, BEFORE, ONCE, AsTask, HookContext, HookJob, InClient
 from mrmesos.api.job import FusedStep, Job, JobError, input_format_of, setting_texts
 from mrmesos.api.tasks import TotalOrder
+from mrmesos.client.code.auto_reduces import input_bytes
 from mrmesos.client.code.fusing import Into, fused_steps, params_of
 from mrmesos.client.code.inputs import uris_of
 from mrmesos.client.code.load_job import (
@@ -206,7 +207,12 @@ class _Loading:
         """The settings of a step, and the number of its reduces."""
         file, cls = self._place, step.job
         own = self._overrides if cls.reducer else _without_reduces(self._overrides)
-        return job_settings(file, cls, self._site, self._chain.conf, own)
+        return job_settings(file, cls, self._site, self._chain.conf, own, self._size)
+
+    def _size(self) -> int:
+        """The bytes of all files that the chain reads. What its steps will write is not known."""
+        files = self._uris.keys() - self.typed
+        return input_bytes(uri for name in files for uri in self._uris[name])
 
     def step(self, step: ArrangedStep, conf: Conf, num_reducers: int) -> list[LoadedStep]:
         """Load a step, and one before it that finds its cut points, if it needs some. Empty if it
@@ -266,7 +272,7 @@ class _Loading:
         job, file = HookJob.of(hook, given), self._place
         defaults = {**self._chain.conf, **ONCE, **hook.conf}
         conf, _ = job_settings(
-            file, HookJob, self._site, defaults, _without_reduces(self._overrides)
+            file, HookJob, self._site, defaults, _without_reduces(self._overrides), int
         )
         sources = (Source("", (NOTHING,), input_data(HookJob.input_format)),)
         loaded = self._packer.pickled(job, conf, 0, sources)

@@ -15,6 +15,7 @@ from mrmesos.api.chain import Chain
 from mrmesos.api.formats import Source, output_data
 from mrmesos.api.job import Job, JobError, check_job, class_settings, setting_texts
 from mrmesos.api.tasks import TotalOrder
+from mrmesos.client.code.auto_reduces import decided, input_bytes
 from mrmesos.client.code.inputs import sources_of
 from mrmesos.client.code.loading import LoadedJob
 from mrmesos.client.code.modules import needed_beside, unreachable, zipped
@@ -38,7 +39,14 @@ def load_job(
 ) -> LoadedJob:
     """Check and pickle a job. Raises UsageProblem."""
     file = script.file
-    conf, num_reducers = job_settings(file, cls, site, {}, overrides)
+    conf, num_reducers = job_settings(
+        file,
+        cls,
+        site,
+        {},
+        overrides,
+        lambda: input_bytes(uri for each in sources_of(cls, inputs) for uri in each.uris),
+    )
     job = make_job(file, cls, parse_arguments(file, cls, job_args))
     sources = sources_of(cls, inputs) if inputs else ()
     check_formats(file, job, sources)
@@ -48,10 +56,16 @@ def load_job(
 
 
 def job_settings(
-    file: Path, cls: type[Job], site: Conf, defaults: Defaults, overrides: Conf
+    file: Path,
+    cls: type[Job],
+    site: Conf,
+    defaults: Defaults,
+    overrides: Conf,
+    size: Callable[[], int],
 ) -> tuple[Conf, int]:
     """Check the class. Returns its settings and the number of its reduces. Raises UsageProblem.
 
+    `size` tells the bytes of its input, which `job.reduces=auto` asks for.
     From the weakest: `site` (mrmesos.toml), `defaults` (the chain's), the class's, `overrides`.
     """
     try:
@@ -67,6 +81,7 @@ def job_settings(
     if cls.reducer is None:  # a file's number of reduces is for the jobs that have some
         site = Conf({n: text for n, text in site.items() if n != settings.JOB_REDUCES.name})
     conf = site.merged(own).merged(overrides)
+    conf = decided(conf, size if cls.reducer is not None else None)
     num_reducers = _num_reducers(cls, conf)
     _check_outputs(cls, conf)
     return conf, num_reducers

@@ -12,6 +12,7 @@ import click
 from mrmesos import conf as settings
 from mrmesos.api.chain import as_step
 from mrmesos.api.formats import Source, StepInput, input_data
+from mrmesos.client.code.auto_reduces import decided, input_bytes
 from mrmesos.client.code.inputs import uris_of
 from mrmesos.client.code.job_files import JobFiles
 from mrmesos.client.code.load_job import check_formats, pickled
@@ -85,6 +86,7 @@ class _Loading:
         conf = self._site.merged(program.settings[number]).merged(self._overrides)
         if not conf.get(settings.JOB_NAME.name):
             conf = conf.merged({settings.JOB_NAME.name: program.name})
+        conf = decided(conf, lambda: input_bytes(self._uris))
         try:
             conf.check()
             reduces = conf.get_as(settings.JOB_REDUCES)

@@ -25,7 +25,7 @@ def need(hands: Hands, job: str, kind: TaskKind = TaskKind.MAP) -> int:
     return hands.core.st.jobs[job].settings.need(kind)["mem"] // 1000
 
 
-def one_died(hands: Hands, **conf: str) -> str:
+def one_died(hands: Hands, **conf: Any) -> str:
     """A job of two maps. One of them ran on `a`, and died of memory."""
     job = hands.job(maps=2, **conf)
     hands.offer("a", cpus=1.1, mem=16_384)
@@ -100,7 +100,7 @@ def test_other_ends_raise_nothing(kind: ErrorKind) -> None:
     ],
 )
 def test_never_more_than_the_cap_and_the_largest_agent(
-    conf: dict[str, str], largest: int, then: int
+    conf: dict[str, Any], largest: int, then: int
 ) -> None:
     hands = Hands()
     own = hands.core.st.settings.tracker["mem"] // 1000
@@ -121,8 +121,9 @@ def test_a_job_that_needs_too_much_fails_in_the_end_with_its_first_error() -> No
         hands.fail(attempt, MEMORY)
     assert seen == [0, 2048, 4096, 8192]
     assert hands.core.st.jobs[job].state is JobState.ABORTING
-    assert hands.core.st.jobs[job].ending.error is not None
-    assert hands.core.st.jobs[job].ending.error.message == MEMORY.message
+    shown = hands.core.st.jobs[job].ending.error
+    assert shown is not None
+    assert shown.message == MEMORY.message
 
 
 def test_a_container_over_its_limit_raises_the_jobs_in_it() -> None:
