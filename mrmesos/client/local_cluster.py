@@ -206,6 +206,13 @@ class LocalCluster:
         return lines[-1] if lines else f"it printed nothing in {START_SECONDS:g} s"
 
 
+def forked_cluster(agents: int) -> LocalCluster:
+    """One that is a fork of this process, if that has no thread yet."""
+    from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
+
+    return LocalCluster(local_size(agents), agents, fork=True)
+
+
 def _readable(text: str) -> int:
     """A descriptor from which a child reads this text and then end of file."""
     reading, writing = os.pipe()

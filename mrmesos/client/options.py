@@ -48,6 +48,11 @@ class Options:
     """The settings of a JobTracker of its own, beside those in the job's `conf`."""
 
     @property
+    def is_local(self) -> bool:
+        """Whether the job runs on a cluster that this command starts."""
+        return not self.master and not self.jobtracker
+
+    @property
     def of_client(self) -> Conf:
         """The client's own settings, such as the token's file."""
         return self.overrides if self.client is None else self.client

@@ -85,8 +85,11 @@ class Submission:
 
     def run(self) -> int:
         """Run the job and return the exit code."""
-        if self._is_local:
-            self._start_cluster()  # first, so that it starts while the job is loaded
+        if self._options.is_local:  # first: it starts while the job is loaded, and before threads
+            from mrmesos.client.local_cluster import forked_cluster
+
+            self._cluster = forked_cluster(self._options.local_agents)
+            self._interrupts.last_call.before_end(self._cluster.kill)
         with self._interrupts:
             try:
                 try:
@@ -108,22 +111,9 @@ class Submission:
             finally:
                 self._take_down()
 
-    @property
-    def _is_local(self) -> bool:
-        return not self._options.master and not self._options.jobtracker
-
-    def _start_cluster(self) -> None:
-        """Start our own minimesos. It is a fork of this process, if that has no thread yet."""
-        from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
-        from mrmesos.client.local_cluster import LocalCluster, local_size
-
-        agents = self._options.local_agents
-        self._cluster = LocalCluster(local_size(agents), agents, fork=True)
-        self._interrupts.last_call.before_end(self._cluster.kill)
-
     def _run(self) -> int:
         options = self._options
-        local = self._is_local
+        local = options.is_local
         self._spool = spool = Spool(
             options.output, options.of_client, local=local, detach=options.detach
         )
