@@ -39,6 +39,14 @@ class Large(Chain):
     steps = [Copies]
     conf = {"map.memory.mb": 100_000_000}
 
+class Hooked(Chain):
+    steps = [Copies]
+    after = InClient(print)
+
+class Unsaid(Chain):
+    steps = [Copies]
+    before = print
+
 class Apart(Chain):
     steps = [Copies, Locks]
     conf = {"chain.fuse": False}
@@ -65,6 +73,7 @@ def submitted(directory: Path, name: str, *more: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("Unsaid", "chains.py: Unsaid.before is <built-in function print>; say where the function"),
         ("Cycle", "chains.py: Cycle: the steps wait for each other: a -> c -> b -> a"),
         ("After", "chains.py: After: step b comes after 'nothing', which is no step of the chain"),
         ("Reads", "Reads: step b reads 'aa', which is neither a step (a, b) nor given by"),
@@ -77,6 +86,13 @@ def test_what_cannot_run_is_told_in_one_line(tmp_path: Path, name: str, words: s
     assert said.startswith(f"mrmesos: {words}")
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_hook_of_the_client_cannot_run_without_the_client(tmp_path: Path) -> None:
+    code, said = submitted(tmp_path, "Hooked", "--jobtracker", "http://127.0.0.1:1", "--detach")
+    assert code == 2
+    assert said.startswith("mrmesos: --detach: Hooked.after is for this process (InClient)")
+    assert said.count("\n") == 1
 
 
 def error_of(said: str) -> str:

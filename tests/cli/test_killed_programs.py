@@ -20,7 +20,7 @@ from tests.cli.test_end_to_end import DEADLINE, wait_until
 from tests.cli.test_killed_jobtracker import Cluster, running_cluster
 from tests.minimesos.cluster import get_json
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TEXT = "the quick brown fox\njumps over the lazy dog\n" * 20
 LEASE = 6
 
