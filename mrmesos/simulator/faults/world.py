@@ -248,7 +248,8 @@ class FaultWorld(CheckedWorld):
         self.unkept.add(name)
         self.tell(ev.JobUnkept(name, "no such letter"))
         job = self.core.st.jobs.get(name)
-        goes_on = self.alive and job is not None and job.state is not JobState.ABORTING
+        ending = (JobState.COMMITTING, JobState.ABORTING)
+        goes_on = self.alive and job is not None and job.state not in ending
         assert not goes_on, f"{name} goes on, and no restart could bring it back"
 
     def plan(self, command: cmd.PlanJob) -> None:

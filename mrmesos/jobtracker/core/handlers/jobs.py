@@ -133,6 +133,7 @@ def commit_failed(st: State, job_id: str, error: AttemptError) -> None:
     """The output could not be completed."""
     job = st.jobs.get(job_id)
     if job is not None and job.state is JobState.COMMITTING:
+        job.ending.asked = False
         fail(st, job, error)
 
 
@@ -179,18 +180,27 @@ def move(st: State, event: MoveAsked) -> None:
 
 def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
     """The job cannot succeed. Abort it, and keep the first error."""
-    if job.state not in (JobState.RUNNING, JobState.COMMITTING):
+    if job.state not in (JobState.RUNNING, JobState.COMMITTING) or _moves_output(job):
         return
     job.ending.error = job.ending.error or error
     _abort(st, job, "the job failed")
 
 
+def _moves_output(job: JobInProgress) -> bool:
+    """Whether CommitJob is not answered yet. All tasks are done, and an abort would remove files at
+    the same time.
+    """
+    return job.state is JobState.COMMITTING and job.ending.asked
+
+
 def unkept(st: State, job_id: str, problem: str) -> None:
     """A record of the job cannot be written to the journal. Abort the job, because a restarted
-    JobTracker could not go on with it.
+    JobTracker could not go on with it. If its output is being moved already, it ends as that does.
     """
     job = st.jobs.get(job_id)
     if job is None or job.state is JobState.ABORTING:
+        return
+    if _moves_output(job):
         return
     message = f"what is known of the job cannot be kept in the journal: {problem}"
     job.ending.error = job.ending.error or AttemptError(kind=ErrorKind.INTERNAL, message=message)

@@ -235,3 +235,13 @@ def test_a_job_keeps_its_place_over_a_restart() -> None:
     again.restore(list(written.put), 1002.0, life=1)
     settings = again.st.jobs["job_202611201130_0001"].settings
     assert (settings.priority, settings.pool) == (1, "etl")
+
+
+def test_a_job_whose_output_is_being_moved_is_not_aborted_for_its_journal() -> None:
+    hands = Hands()
+    job = hands.job(maps=1)
+    hands.offer("a")
+    assert of(hands.end(long(job, "m0")), cmd.CommitJob)
+    assert not of(hands.do(ev.JobUnkept(job, "no such letter")), cmd.AbortJob)
+    hands.do(ev.JobCommitted(job))
+    assert hands.status(job).state is JobState.SUCCEEDED
