@@ -19,7 +19,7 @@ from mrmesos.worker.messages import Done
 
 _MEBI = 1 << 20
 FULL = 0.9
-"""Where the kernel kills a worker that used this part of its memory, it did so for lack of it."""
+"""A worker killed by the kernel while it used this part of its memory died of too little memory."""
 _MESSAGE_CHARS, _DETAIL_CHARS, _RECORD_CHARS, _WHERE_CHARS = 2_000, 32_000, 1_000, 2_000
 
 
