@@ -19,6 +19,8 @@ BROKEN_ONCE = {
     ("silent", 3741): "a healthy warm TaskTracker left in the place of a silent one",
     ("silent", 4833): "the same",
     ("one-job", 270): "an avoided host came back in two small offers, and was not looked at again",
+    ("mixed", 171): "a healthy warm TaskTracker left just before another was found silent",
+    ("crashing", 150): "the same, and the other one had ended",
     ("mixed", 214): "a job's output was removed while it was being moved",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }

@@ -106,6 +106,7 @@ def tick(st: State) -> None:
             st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
+    _send_idle_away(st)
     slots.serve_held(st)  # the last, because it starts attempts
 
 
@@ -122,8 +123,18 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
         tracker.idle_since = None
     elif tracker.idle_since is None:
         tracker.idle_since = st.now
-    elif st.now - tracker.idle_since >= st.settings.tracker_idle and dispensable(st, tracker):
-        trackers.leave(st, tracker, "nothing to do")
+
+
+def _send_idle_away(st: State) -> None:
+    """Let idle TaskTrackers leave. By now it is known which others are silent, gone or avoided, so
+    that no healthy one leaves in their place.
+    """
+    for tracker in list(st.cluster.trackers.values()):
+        since = tracker.idle_since
+        if since is None or st.now - since < st.settings.tracker_idle:
+            continue
+        if tracker.state is not TrackerState.LEAVING and dispensable(st, tracker):
+            trackers.leave(st, tracker, "nothing to do")
 
 
 def _watch_slots(st: State) -> list[Slot]:

@@ -29,9 +29,11 @@ def missing(st: State) -> int:
 
 
 def _stays(st: State, tracker: Tracker) -> bool:
-    """Whether a TaskTracker counts. One on an agent that takes no work does not, or a healthy
-    TaskTracker would leave in its place.
+    """Whether a TaskTracker counts. One that has ended, or on an agent that takes no work, does
+    not, or a healthy TaskTracker would leave in its place.
     """
+    if tracker.ended is not None:
+        return False
     agent = st.cluster.agents.get(tracker.agent_id)
     return tracker.state is not TrackerState.LEAVING and (agent is None or agent.takes(st.now))
 
