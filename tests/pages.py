@@ -142,6 +142,9 @@ def _output(place: Path, environ: Mapping[str, str]) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(shell.pid, signal.SIGKILL)
         said, _ = shell.communicate()
+    except BaseException:  # the user or the test's own limit ends it
+        os.killpg(shell.pid, signal.SIGKILL)
+        raise
     return said
 
 
