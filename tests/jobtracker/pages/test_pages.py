@@ -568,7 +568,7 @@ def test_a_foreign_name_reads_nothing(world: World) -> None:
         for path in ("/", "/ui/", "/ui/login", "/ui/jobs", "/ui/events?of=/ui/jobs"):
             status, text, _ = await browser.ask(path, headers={"Host": "evil.example:80"})
             assert status == 403
-            assert "no name of this server" in text
+            assert "not a name of this server" in text
 
     visit(world, walk)
 
