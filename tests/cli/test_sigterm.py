@@ -366,6 +366,7 @@ def test_sigterm_ends_it(
     assert code in (0, 1, 143, -signal.SIGTERM)
     others = {one.pid for one in stage.started if one is not process}
     if not others:
-        stage.until(
+        # Not `stage.until`: this process has ended, with any code, and the others may end later.
+        wait_until(
             lambda: not processes_of(stage.tmp), "the end of the processes that it had started"
         )

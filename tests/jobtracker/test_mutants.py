@@ -73,6 +73,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
             "3 * (len(job.hosts.shunned) + 1) <= len(_hosts_of(st, job))",
             "True",
         ),
+        ("host_faults._too_many", "len(here) - len(known) // 3", "0"),
     ),
     "backups run on the same host": (
         (
@@ -222,14 +223,24 @@ def test_every_guard_is_in_the_code(name: str) -> None:
         assert mutant(function, piece, instead) != function.__code__
 
 
+CAUGHT: dict[str, list[tuple[int, str]]] = {
+    "slots that nobody knows live on": [(262, "chains")],
+    "reduces hold a global resource that a map needs": [(141, "tasks")],
+}
+"""Worlds that caught a mutant which few worlds catch. They come first. If one no longer does, the
+others are tried as well.
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_guard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for where, piece, instead in MUTANTS[name]:
         function = guard(where)
         # Replace the code object, because other modules may have imported the function itself.
         monkeypatch.setattr(function, "__code__", mutant(function, piece, instead))
-    for number, kind in itertools.product(range(RUNS), KINDS):
+    for number, kind in [*CAUGHT.get(name, ()), *itertools.product(range(RUNS), KINDS)]:
         try:
             make(number, kind).run()
         except Exception:  # noqa: BLE001 - whatever it broke
