@@ -9,7 +9,7 @@ import posixpath
 import pwd
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +61,22 @@ def _line(entry: Entry, call: Call) -> str:
 
 
 def _owner(entry: Entry) -> str:
-    """The owner's name; local files tell a number."""
-    owner = entry.info.get("owner")
-    if owner or "uid" not in entry.info:
-        return str(owner or "-")
-    try:
-        return pwd.getpwuid(entry.info["uid"]).pw_name
-    except KeyError:
-        return str(entry.info["uid"])
+    return _account(entry, "owner", "uid", lambda number: pwd.getpwuid(number).pw_name)
 
 
 def _group(entry: Entry) -> str:
-    """The group's name, as `_owner`."""
-    group = entry.info.get("group")
-    if group or "gid" not in entry.info:
-        return str(group or "-")
+    return _account(entry, "group", "gid", lambda number: grp.getgrgid(number).gr_name)
+
+
+def _account(entry: Entry, field: str, id_field: str, name_of: Callable[[int], str]) -> str:
+    """The name of the owner or the group; local files tell a number."""
+    name = entry.info.get(field)
+    if name or id_field not in entry.info:
+        return str(name or "-")
     try:
-        return grp.getgrgid(entry.info["gid"]).gr_name
+        return str(name_of(entry.info[id_field]))
     except KeyError:
-        return str(entry.info["gid"])
+        return str(entry.info[id_field])
 
 
 def _size(size: int, call: Call) -> str:
