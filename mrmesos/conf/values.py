@@ -47,6 +47,10 @@ class Conf(Mapping[str, str]):
         """These settings, overridden by those of `other`."""
         return Conf({**self._values, **other})
 
+    def without(self, setting: AnySetting) -> Conf:
+        """These settings, but not this one."""
+        return Conf({name: text for name, text in self._values.items() if name != setting.name})
+
     def check(self, origin: str = "") -> list[str]:
         """Raise ConfError at the first bad value; return a warning for each misspelt name.
 

@@ -84,7 +84,7 @@ def prepare(
     own = Conf(texts(conf))
     overrides = session.conf.merged(own)
     if getattr(cls, "reducer", None) is None and settings.JOB_REDUCES.name not in own:
-        overrides = Conf({n: v for n, v in overrides.items() if n != settings.JOB_REDUCES.name})
+        overrides = overrides.without(settings.JOB_REDUCES)
     settled, num_reducers = job_settings(
         place, cls, site_of(session), {}, overrides, lambda: _size(cls, inputs)
     )

@@ -31,7 +31,7 @@ def decided(conf: Conf, size: Callable[[], int] | None) -> Conf:
     if conf.get(JOB_REDUCES.name, "").strip() != AUTO:
         return conf
     if size is None:
-        return Conf({name: text for name, text in conf.items() if name != JOB_REDUCES.name})
+        return conf.without(JOB_REDUCES)
     return conf.merged({JOB_REDUCES.name: str(reduces_for(size()))})
 
 

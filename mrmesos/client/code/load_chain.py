@@ -206,7 +206,8 @@ class _Loading:
     def settings(self, step: ArrangedStep) -> tuple[Conf, int]:
         """The settings of a step, and the number of its reduces."""
         file, cls = self._place, step.job
-        own = self._overrides if cls.reducer else _without_reduces(self._overrides)
+        # A step without a reducer has no reduces, whatever is set for the others.
+        own = self._overrides if cls.reducer else self._overrides.without(settings.JOB_REDUCES)
         return job_settings(file, cls, self._site, self._chain.conf, own, self._size)
 
     def _size(self) -> int:
@@ -272,7 +273,7 @@ class _Loading:
         job, file = HookJob.of(hook, given), self._place
         defaults = {**self._chain.conf, **ONCE, **hook.conf}
         conf, _ = job_settings(
-            file, HookJob, self._site, defaults, _without_reduces(self._overrides), int
+            file, HookJob, self._site, defaults, self._overrides.without(settings.JOB_REDUCES), int
         )
         sources = (Source("", (NOTHING,), input_data(HookJob.input_format)),)
         loaded = self._packer.pickled(job, conf, 0, sources)
@@ -306,8 +307,3 @@ def with_sampling(step: LoadedStep) -> list[LoadedStep]:
         samples=True,
     )
     return [sample, replace(step, after=(*step.after, name), cut_points=name)]
-
-
-def _without_reduces(overrides: Conf) -> Conf:
-    """A step without a reducer has no reduces, whatever is set for the others."""
-    return Conf({n: v for n, v in overrides.items() if n != settings.JOB_REDUCES.name})

@@ -79,7 +79,7 @@ def job_settings(
     except ConfError as problem:
         raise UsageProblem(str(problem)) from None
     if cls.reducer is None:  # a file's number of reduces is for the jobs that have some
-        site = Conf({n: text for n, text in site.items() if n != settings.JOB_REDUCES.name})
+        site = site.without(settings.JOB_REDUCES)
     conf = site.merged(own).merged(overrides)
     conf = decided(conf, size if cls.reducer is not None else None)
     num_reducers = _num_reducers(cls, conf)
