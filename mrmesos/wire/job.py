@@ -12,7 +12,7 @@ from mrmesos.api.context import Counters
 from mrmesos.api.formats import InputFormat, OutputFormat, Source
 from mrmesos.api.split import InputTable
 from mrmesos.bounds import LIST_MAX, Count, Fraction, Index, Name, Seconds, Sha256, Text
-from mrmesos.conf import MAP_MEMORY_MB, REDUCE_MEMORY_MB
+from mrmesos.conf import MAP_MEMORY_MB, REDUCE_MEMORY_MB, Setting
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.task import AttemptError, Locality
 
@@ -70,6 +70,11 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     kind: FileKind
 
 
+def memory_setting(kind: TaskKind) -> Setting[int]:
+    """The setting with the memory (MiB) of attempts of this kind."""
+    return REDUCE_MEMORY_MB if kind is TaskKind.REDUCE else MAP_MEMORY_MB
+
+
 class MemoryRaised(msgspec.Struct, frozen=True):
     """A memory setting that the JobTracker has raised, from `before_mb` to `mb`, because the
     attempt died of too little memory.
@@ -122,7 +127,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def raised_mb(self, kind: TaskKind) -> int:
         """The memory of attempts of this kind, if it was raised. Otherwise 0."""
-        setting = (REDUCE_MEMORY_MB if kind is TaskKind.REDUCE else MAP_MEMORY_MB).name
+        setting = memory_setting(kind).name
         return next((each.mb for each in self.raised if each.setting == setting), 0)
 
     def uploads(self) -> tuple[str, ...]:

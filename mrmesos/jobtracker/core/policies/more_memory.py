@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mrmesos.conf import MAP_MEMORY_MB, REDUCE_MEMORY_MB
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.wire.ids import TaskKind
-from mrmesos.wire.job import JobState, MemoryRaised
+from mrmesos.wire.job import JobState, MemoryRaised, memory_setting
 
 
 def more_mb(had: int, cap: int, largest: int) -> int:
@@ -33,7 +31,7 @@ def died_of_memory(st: State, attempt: TaskAttempt) -> None:
         return
     if attempt.memory_mb != job.spec.raised_mb(kind):
         return
-    setting = (REDUCE_MEMORY_MB if kind is TaskKind.REDUCE else MAP_MEMORY_MB).name
+    setting = memory_setting(kind).name
     had = job.settings.need(kind)["mem"] // 1000
     mb = more_mb(had, job.settings.memory_max_mb, _largest_mb(st, job))
     if mb == had:
