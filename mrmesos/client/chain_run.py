@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
-import msgspec
 
 from mrmesos.api.hooks import AFTER, BEFORE
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
@@ -26,7 +25,7 @@ from mrmesos.client.terminal.results import (
 )
 from mrmesos.io.fs.filesystem import InputError, OutputError
 from mrmesos.io.output.output_dir import OutputDirectory
-from mrmesos.wire.chain import NOTES, ChainNotes, ChainSpec, ChainState, ChainStatus
+from mrmesos.wire.chain import ChainSpec, ChainState, ChainStatus
 from mrmesos.wire.ids import named_attempts
 from mrmesos.wire.task import AttemptError, ErrorKind
 
@@ -194,11 +193,10 @@ class ClientHooks:
 
     def _kept(self) -> str:
         """The mark of the hook that an earlier run has finished. Empty if there is none."""
-        data = OutputDirectory(self._spec.data)
+        from mrmesos.jobtracker.storage.chain_data import read_notes
+
         try:
-            if not data.exists(NOTES):
-                return ""
-            notes = msgspec.json.decode(data.read(NOTES, "looked at"), type=ChainNotes)
-        except (InputError, OutputError, msgspec.DecodeError, UnicodeDecodeError):
-            return ""  # the JobTracker tells what is wrong, or begins anew
-        return notes.hooks.get(BEFORE, "")
+            notes = read_notes(OutputDirectory(self._spec.data))
+        except (InputError, OutputError):
+            return ""  # the JobTracker tells what is wrong
+        return "" if notes is None else notes.hooks.get(BEFORE, "")

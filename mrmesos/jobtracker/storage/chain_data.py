@@ -33,7 +33,7 @@ def prepare(command: PrepareChain) -> tuple[str, ...]:
     """
     spec, data = command.spec, OutputDirectory(command.spec.data)
     marks = fingerprints(spec)
-    before = _read(data)
+    before = read_notes(data)
     ours = command.again and before is not None and before.chain_id == command.chain_id
     if data.exists() and not (spec.resume or spec.overwrite or ours):
         raise OutputError(left_behind(spec.data))
@@ -100,7 +100,8 @@ def _facts(step: StepSpec) -> list[object]:
     return [step.identity, job.python, job.num_reducers, decides, files, formats]
 
 
-def _read(data: OutputDirectory) -> ChainNotes | None:
+def read_notes(data: OutputDirectory) -> ChainNotes | None:
+    """The notes of an earlier run. None if there are none that can be used."""
     if not data.exists(NOTES):
         return None
     try:
