@@ -78,6 +78,7 @@ class LocalCluster:
         `fork`: this process is a command of ours, and has not yet begun its work.
         """
         self._started = time.monotonic()
+        self.size = size
         self.secret = secrets.token_urlsafe(32)
         self.failed = Path(tempfile.gettempdir()) / f"mrmesos-failed-{secrets.token_hex(8)}"
         """Directory with the output of failed TaskTrackers; the first failure creates it."""

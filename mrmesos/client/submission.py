@@ -113,18 +113,17 @@ class Submission:
 
     def _run(self) -> int:
         options = self._options
-        local = options.is_local
         self._spool = spool = Spool(
-            options.output, options.of_client, local=local, detach=options.detach
+            options.output, options.of_client, local=options.is_local, detach=options.detach
         )
         inputs = spool.taken(options.inputs)
         self._files = files = gathered(options)
         loaded, spec = load_checked(options, inputs, files)
         jobs = [loaded] if isinstance(loaded, LoadedJob) else [s.loaded for s in loaded.steps]
-        if local:
-            from mrmesos.client.local_cluster import check_fits, local_size
+        if self._cluster is not None:
+            from mrmesos.client.local_cluster import check_fits
 
-            size = local_size(options.local_agents)
+            size = self._cluster.size
             for each in jobs:
                 conf = options.service.merged(each.conf)
                 check_fits(size, options.local_agents, conf, each.num_reducers)
@@ -167,8 +166,9 @@ class Submission:
         except HookFailed as problem:
             click.echo(str(problem), err=True)
             return 1
-        wanted = 0 if code or self._chain is None else self._options.preview
-        return preview(self._chain.outputs, wanted) if self._chain and wanted else code
+        if code or self._chain is None or not self._options.preview:
+            return code
+        return preview(self._chain.outputs, self._options.preview)
 
     def _followed(self, client: JobTrackerClient, spec: ChainSpec) -> int:
         from mrmesos.client.chain_run import ChainRun
