@@ -210,7 +210,7 @@ class Session:
         except HookFailed as problem:
             raise JobFailed(str(problem)) from problem.__cause__
         found = results_of(ready, status, self._facts, ended)
-        for each in found if ended is not None else ():
+        for each in found.values() if ended is not None else ():
             self._until_garbage(each)
         return as_one(ready, status, found)
 

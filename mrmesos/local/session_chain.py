@@ -126,28 +126,27 @@ def results_of(
     status: ChainStatus,
     session: SessionFacts,
     ended: threading.Event | None,
-) -> list[Result]:
-    """The results of the last steps. With `ended`, the session keeps them for itself."""
+) -> dict[str, Result]:
+    """The results of the last steps, by name. With `ended`, the session keeps them for itself."""
     last = last_steps(ready.steps)
-    jobs = {step.name: step.job for step in ready.steps if step.name in last}
     places = {step.name: step.job.output for step in ready.spec.steps}
     counters = {step.name: step.job.counters for step in status.steps if step.job is not None}
-    found: list[Result] = []
-    for name, job in jobs.items():
-        facts = job, status.chain_id, places[name], counters.get(name, {})
+    found: dict[str, Result] = {}
+    for step in ready.steps:
+        if (name := step.name) not in last:
+            continue
+        facts = step.job, status.chain_id, places[name], counters.get(name, {})
         if ended is None:
-            found.append(Result(*facts, None, session.pickle_key))
+            found[name] = Result(*facts, None, session.pickle_key)
         else:
-            found.append(KeptResult(*facts, session.key, ended))
+            found[name] = KeptResult(*facts, session.key, ended)
     return found
 
 
-def as_one(ready: PreparedChain, status: ChainStatus, found: Sequence[Result]) -> Result:
+def as_one(ready: PreparedChain, status: ChainStatus, found: dict[str, Result]) -> Result:
     """The only result, or one that has several by the names of their steps."""
     if len(found) == 1:
-        return found[0]
+        return next(iter(found.values()))
     whole = Result(None, status.chain_id, ready.spec.output, {})
-    last = last_steps(ready.steps)
-    names = [step.name for step in ready.steps if step.name in last]
-    whole.steps = dict(zip(names, found, strict=True))
+    whole.steps = found
     return whole
