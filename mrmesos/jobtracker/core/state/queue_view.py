@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.model.task import TaskState
 from mrmesos.jobtracker.core.model.task_queue import QueuedTask, TaskQueue
@@ -182,12 +183,8 @@ def _task(queue: TaskQueue, queued: QueuedTask) -> FreeTaskView:
     )
     if attempt is None:
         return view
-    return FreeTaskView(
-        key=view.key,
-        name=view.name,
-        state=view.state,
-        job_id=view.job_id,
-        added=view.added,
+    return replace(
+        view,
         attempt_id=attempt.id,
         hostname=attempt.hostname,
         since=attempt.start,
