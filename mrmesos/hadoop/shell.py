@@ -13,6 +13,7 @@ from mrmesos.hadoop import shell_changes, shell_reads
 from mrmesos.hadoop.paths import Places
 from mrmesos.hadoop.shell_words import Call, WrongUse
 from mrmesos.hadoop.stores import FsFailed, Stores
+from mrmesos.io.fs.filesystem import reason
 
 EXIT_USAGE = 255
 
@@ -96,6 +97,10 @@ def run_shell(words: Sequence[str], places: Places) -> int:
         _say(f"{name}: {problem}")
         return 1
     except BrokenPipeError:
+        return 1
+    except Exception as problem:  # noqa: BLE001 -- remote drivers raise any type
+        path = getattr(problem, "filename", None)
+        _say(f"{name}: `{path}': {reason(problem)}" if path else f"{name}: {reason(problem)}")
         return 1
     for failure in call.failures:
         _say(f"{name}: {failure}")

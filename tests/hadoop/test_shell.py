@@ -229,6 +229,17 @@ def test_symbolic_modes(fs: Shell, local: Path, before: int, mode: str, after: i
     assert local.stat().st_mode & 0o7777 == after
 
 
+def test_what_a_disk_refuses_is_one_line(fs: Shell, local: Path) -> None:
+    assert fs("-getmerge", local, "/nowhere/merged") == 1
+    assert fs.err == "getmerge: `/nowhere/merged': No such file or directory\n"
+    assert fs("-getmerge", local, "/dev/full") == 1
+    assert fs.err == "getmerge: No space left on device\n"
+    assert fs("-cp", "-f", local, "/dev/full") == 1
+    assert fs.err == "cp: No space left on device\n"
+    assert fs("-moveFromLocal", local, "/dev/full") == 1
+    assert fs.err.startswith("moveFromLocal: ")
+
+
 @pytest.mark.parametrize("mode", ["u+q", "9", "rwx", "64", "u+x,"])
 def test_bad_modes(fs: Shell, local: Path, mode: str) -> None:
     assert fs("-chmod", mode, local) == 255
