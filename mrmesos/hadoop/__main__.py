@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mrmesos
 from mrmesos.hadoop.paths import places_of
 from mrmesos.hadoop.saying import HADOOP_VERSION, say
+from mrmesos.io.fs.hadoop_conf import site_configuration
 
 EXIT_USAGE = 255
 _USAGE = """Usage: hadoop [--config DIR] COMMAND
@@ -17,6 +18,7 @@ _USAGE = """Usage: hadoop [--config DIR] COMMAND
   jar           hadoop jar hadoop-streaming.jar -input … -output … -mapper … -reducer …
   streaming     mapred streaming -input …: the same
   job           jobs of a JobTracker: -list, -status, -kill, -counter, -history
+  getconf       -confKey NAME: a setting of core-site.xml, hdfs-site.xml or -D
 mrmesos stands in for Hadoop here; it runs no Java."""
 
 
@@ -56,12 +58,26 @@ def main(words: Sequence[str]) -> int:
             from mrmesos.hadoop.jobs import run_job
 
             return run_job(rest)
+        case "getconf":
+            return _get_conf(rest, properties)
         case "classpath" | "envvars":
             return 0
-    say(
-        f"{verb}: mrmesos stands in for Hadoop's version, fs, jar, streaming and job only\n{_USAGE}"
-    )
+    known = "version, fs, jar, streaming, job and getconf"
+    say(f"{verb}: mrmesos stands in for Hadoop's {known} only\n{_USAGE}")
     return EXIT_USAGE
+
+
+def _get_conf(words: Sequence[str], properties: Mapping[str, str]) -> int:
+    """`hdfs getconf -confKey NAME`: prints the value of a setting."""
+    if len(words) != 2 or words[0] != "-confKey":
+        say("Usage: hdfs getconf -confKey <key>")
+        return EXIT_USAGE
+    value = {**site_configuration(), **properties}.get(words[1])
+    if value is None:
+        say(f"Configuration key {words[1]} is missing.")
+        return EXIT_USAGE
+    sys.stdout.write(f"{value}\n")
+    return 0
 
 
 def _generic(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

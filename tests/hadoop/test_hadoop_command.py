@@ -110,3 +110,19 @@ def test_wrong_uses(home: Path, words: tuple[str, ...], code: int, say: str) -> 
     assert done.returncode == code
     assert say in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_settings_of_the_site(home: Path, tmp_path: Path) -> None:
+    site = home / "etc/hadoop/core-site.xml"
+    site.parent.mkdir(parents=True)
+    name = "dfs.replication"
+    site.write_text(
+        f"<configuration><property><name>{name}</name><value>2</value></property></configuration>"
+    )
+    asked = run(home, "getconf", "-confKey", name, tool="hdfs")
+    assert (asked.returncode, asked.stdout) == (0, "2\n")
+    over = run(home, "getconf", "-D", f"{name}=3", "-confKey", name, tool="hdfs")
+    assert (over.returncode, over.stdout) == (0, "3\n")
+    none = run(home, "getconf", "-confKey", "no.such", tool="hdfs")
+    assert (none.returncode, none.stderr) == (255, "Configuration key no.such is missing.\n")
+    assert run(home, "getconf", tool="hdfs").returncode == 255
