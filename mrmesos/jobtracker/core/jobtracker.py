@@ -2,7 +2,7 @@
 
 The modules in handlers/ change one State (state/state.py), each for one subject: jobs, attempts,
 slots, trackers, offers, deadlines and others. The rules that they share stand in policies/.
-scheduling/find_task.py chooses the next task. state/queries.py answers what others ask of jobs. One
+scheduling/find_task.py chooses the next task. state/queries.py answers questions about jobs. One
 thread owns a JobTracker. Queries run on this thread, too, between two events.
 """
 
@@ -91,7 +91,7 @@ class JobTracker:
     # --- Events ----------------------------------------------------------------------------------
 
     def handle(self, event: ev.Event, now: float) -> list[Command]:
-        """Handle an event. Returns what the shell must do, in order."""
+        """Handle an event. Returns the commands that the shell must carry out, in order."""
         st = self.st
         if isinstance(event, ev.AnswerAsked):  # frequent, and changes nothing else
             st.mailboxes.acknowledge(event.tracker_id, event.acknowledged)

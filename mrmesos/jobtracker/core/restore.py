@@ -79,7 +79,7 @@ def restore(
     refuse those.
 
     Jobs in `damaged` (id: cause) fail. TaskTrackers in `lost` are given up, because their records
-    are damaged. Returns further jobs that could not be restored, with the cause. If there is one,
+    are damaged. Returns further jobs that could not be restored, with the cause. If there are any,
     the State is useless, and the caller must begin again with these jobs in `damaged`.
     """
     damaged = damaged or {}
@@ -278,7 +278,7 @@ def _job(
         job.transition(record.state)
     else:
         _outputs(st, job)
-    if problem is not None and job.state is JobState.RUNNING:  # refused only by this release
+    if problem is not None and job.state is JobState.RUNNING:  # only this release refuses it
         jobs.fail(st, job, problem)
     jobs.advance(st, job)
     job.validate()
@@ -342,7 +342,7 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
 
 
 def _outputs(st: State, job: JobInProgress) -> None:
-    """Note where the map outputs are. What reduces were told before may be out of date."""
+    """Note where the map outputs are. The news that reduces have had may be out of date."""
     if not job.needs_map_outputs:
         return
     for task in job.maps.tasks:
@@ -363,7 +363,7 @@ def _outputs(st: State, job: JobInProgress) -> None:
 
 
 def _say_what_may_be_missed(st: State) -> None:
-    """Say again what TaskTrackers may not have heard: the last actions of the old JobTracker."""
+    """Repeat the last actions of the old JobTracker. TaskTrackers may not have received them."""
     over = tuple(ForgetJob(status.job_id) for status in st.ended.statuses())
     for tracker in st.cluster.trackers.values():
         st.post(tracker.id, Announce(), *over)

@@ -30,8 +30,9 @@ from mrmesos.wire.queue import QueueState
 from mrmesos.wire.task import AttemptState
 
 ENDS_OF_A_LIFE = 1_000_000_000
-"""Each life numbers the ends of tasks from its own multiple of this. So a client that has taken an
-end which a loss of power undid does not miss another one.
+"""Each life numbers the ends of tasks from its own multiple of this. Suppose that a loss of power
+undid an end that the client had taken. Its number is not used again, so the client does not miss
+another end.
 """
 _RESTORED = "restored from the journal"
 
@@ -51,7 +52,8 @@ def add_tasks(
 
 
 def settle_task(st: State, job: JobInProgress, task: TaskInProgress, *, known: bool) -> None:
-    """Set the state of a task by its attempts. `known`: it is not over as far as the journal says.
+    """Set the state of a task by its attempts. `known`: the journal has a record of it, so it is
+    not over.
 
     Tasks that wait stay WAITING until their queue is restored.
     """
@@ -115,7 +117,7 @@ def _task(st: State, queue: TaskQueue, record: FreeTaskRecord) -> None:
 
 
 def lost(st: State, queue_id: str, why: str) -> None:
-    """A queue cannot be restored. What runs of it is killed."""
+    """A queue cannot be restored. Its running attempts are killed."""
     words = not_restored("this queue", why)
     status = lost_status(queue_id, st.now, words)
     st.changes.queue_ended(queue_id, "", st.queues.keep(status, st.settings.retired_max))

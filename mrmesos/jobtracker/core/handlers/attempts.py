@@ -35,7 +35,7 @@ LOSSES_MAX = 20
 """The job fails when a task has lost more than this many attempts or outputs."""
 STATUS_CHARACTERS = 200
 COUNTERS_MAX = 5_000
-"""Most distinct counters of one job, over all its tasks."""
+"""The most distinct counters that one job may have, over all its tasks."""
 
 
 def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:

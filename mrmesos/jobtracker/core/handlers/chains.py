@@ -1,8 +1,8 @@
 """The life of a chain: when the job of a step begins, and how the chain ends.
 
-Comes in: what users ask, answers to PrepareChain and CleanChain, and the ends of jobs, which
-handlers/jobs.py notes. Goes out: those commands, new jobs and kills of jobs, and ChainEnded.
-The jobs of steps are ordinary jobs: nothing else in the core knows that they belong to a chain.
+Comes in: requests of users, answers to PrepareChain and CleanChain, and the ends of jobs, which
+handlers/jobs.py notes. Goes out: those commands, new jobs and kills of jobs, and ChainEnded. The
+jobs of steps are ordinary jobs: nothing else in the core knows that they belong to a chain.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _prepare(st: State, chain: ChainInProgress, *, again: bool = False) -> None:
 
 
 def prepared(st: State, chain_id: str, kept: Collection[str]) -> None:
-    """The files of the chain are in order: its first steps may begin."""
+    """PrepareChain found nothing wrong: the chain's first steps may begin."""
     chain = st.chains.live.get(chain_id)
     if chain is None or chain.state is not ChainState.PREP:
         return
@@ -74,7 +74,9 @@ def prepare_failed(st: State, chain_id: str, error: AttemptError) -> None:
 
 
 def cleaned(st: State, chain_id: str) -> None:
-    """The data between the steps are removed, or cannot be: then they stay, and the log says so."""
+    """CleanChain is answered. If the data between the steps could not be removed, the log says
+    so.
+    """
     chain = st.chains.live.get(chain_id)
     if chain is None or not chain.cleaning:
         return
@@ -83,7 +85,7 @@ def cleaned(st: State, chain_id: str) -> None:
 
 
 def waits(st: State, chain_id: str, words: str) -> None:
-    """Show that a store does not answer, or (no words) that it answers again."""
+    """Show that a store does not answer. Empty `words`: it answers again."""
     if (chain := st.chains.live.get(chain_id)) is not None:
         chain.waiting = words
 
@@ -101,8 +103,8 @@ def kill(st: State, chain_id: str, by: str) -> None:
 
 
 def unkept(st: State, chain_id: str, problem: str) -> None:
-    """A record of the chain cannot be written to the journal. It cannot go on, because a restarted
-    JobTracker could not.
+    """A record of the chain cannot be written to the journal. The chain fails, because a
+    restarted JobTracker could not go on with it.
     """
     chain = st.chains.live.get(chain_id)
     if chain is None or chain.state not in (ChainState.PREP, ChainState.RUNNING):
@@ -201,7 +203,9 @@ def _end(st: State, chain: ChainInProgress, state: ChainState) -> None:
 
 
 def restored(st: State, record: ChainRecord) -> None:
-    """Take over a chain, after its jobs are restored. What may be missed is done again."""
+    """Take over a chain, after its jobs are restored. Steps that may not have been carried out
+    before the restart are done again.
+    """
     chain = ChainInProgress.restored(record, st.changes)
     st.chains.add(chain)
     if chain.state is ChainState.PREP:

@@ -60,8 +60,8 @@ FORGET_AGENT_SECONDS = 3600.0
 def tick(st: State) -> None:
     """Check everything that has a deadline.
 
-    What ends attempts comes before what starts some. So no attempt begins as the backup of one that
-    the same tick ends.
+    Checks that end attempts come before those that start some. So no attempt begins as the backup
+    of one that the same tick ends.
     """
     silence.wake(st)
     queues.tick(st)
@@ -107,7 +107,7 @@ def tick(st: State) -> None:
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
     _send_idle_away(st)
-    slots.serve_held(st)  # the last, because it starts attempts
+    slots.serve_held(st)  # must be the last check, because it starts attempts
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
@@ -126,8 +126,8 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
 
 
 def _send_idle_away(st: State) -> None:
-    """Let idle TaskTrackers leave. By now it is known which others are silent, gone or avoided, so
-    that no healthy one leaves in their place.
+    """Let idle TaskTrackers leave. The checks before this one found out which others are silent,
+    gone or avoided. So no healthy TaskTracker leaves in their place.
     """
     for tracker in list(st.cluster.trackers.values()):
         since = tracker.idle_since
@@ -138,7 +138,9 @@ def _send_idle_away(st: State) -> None:
 
 
 def _watch_slots(st: State) -> list[Slot]:
-    """Check the slots' deadlines. Return launched slots that nobody has reported for long."""
+    """Check the slots' deadlines. Return the launched slots that neither Mesos nor their
+    TaskTracker has reported for long.
+    """
     not_spoken_of: list[Slot] = []
     ask: list[tuple[str, str]] = []
     for slot in list(st.cluster.slots.values()):
@@ -204,7 +206,7 @@ def _may_give_room(st: State, job: JobInProgress, reduce: TaskAttempt) -> tuple[
 
 
 def _runs_maps(st: State, job: JobInProgress) -> bool:
-    """Whether a map of the job runs on a TaskTracker that we hear."""
+    """Whether a map of the job runs on a TaskTracker that sends heartbeats."""
     if not job.unheard_maps:
         return job.running_maps > 0
     maps = (a for a in job.running.values() if a.task.kind is TaskKind.MAP)

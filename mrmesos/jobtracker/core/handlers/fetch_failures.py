@@ -11,9 +11,9 @@ other. Complaints are kept by output, reduce and host.
   the same reduce could not fetch it from two hosts in turn;
   most hosts with reduces that may still need it cannot fetch it;
   its TaskTracker answered, and the data was damaged;
-  we do not hear its TaskTracker either (silence.py).
-  Then the map runs again at once. (Hadoop's JobInProgress.fetchFailureNotification counts
-  complaining reduces against all running reduces, whatever their hosts.)
+  its TaskTracker sends us no heartbeats either (silence.py). Then the map runs again at once.
+  (Hadoop's JobInProgress.fetchFailureNotification counts complaining reduces against all running
+  reduces, whatever their hosts.)
 - A host that finds damage in the outputs of SOURCES_MAX other hosts, or twice in the output of
   one map, is itself at fault. Its reduce moves.
 - A reduce that has fetched an output does not report that, so the absence of complaints proves
@@ -59,11 +59,13 @@ QUICK_MAX = 3
 when the complaints have stood for STANDS_SECONDS.
 """
 MOVES_MAX = 8
-"""Most moves of one reduce that could not fetch map output. After that, maps run again instead."""
+"""A reduce that cannot fetch map output moves this many times at most. After that, maps run again
+instead.
+"""
 SOURCES_MAX = 3
 """A host that finds damaged output of this many other hosts is itself at fault."""
 NAMED_MAX = 3
-"""Most pairs of hosts that a job's status names."""
+"""A job's status names at most this many pairs of hosts."""
 
 
 def reported(st: State, report: AttemptReport, tracker: Tracker) -> None:
@@ -124,7 +126,9 @@ def _source(task: TaskInProgress) -> HostName:
 def _complain(
     st: State, job: JobInProgress, reduce: TaskAttempt, names: Sequence[str], answered: set[str]
 ) -> None:
-    """A reduce cannot fetch these outputs. For those in `answered`, the TaskTracker answered."""
+    """A reduce cannot fetch these outputs. Their TaskTracker answered the requests for those in
+    `answered`.
+    """
     for source, tasks in _by_source(job, names).items():
         for task in tasks:
             if task.winner is None or reduce.kill_asked:
@@ -138,7 +142,7 @@ def _complain(
 
 
 def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[HostName, list[TaskInProgress]]:
-    """The maps of the outputs that are current, grouped by the host that has them."""
+    """The maps whose current outputs these are, grouped by the host that has the output."""
     found: dict[HostName, list[TaskInProgress]] = {}
     for name in names:
         if (task := _output(job, name)) is not None:
@@ -147,8 +151,8 @@ def _by_source(job: JobInProgress, names: Iterable[str]) -> dict[HostName, list[
 
 
 def _few(job: JobInProgress, source: HostName, tasks: list[TaskInProgress]) -> bool:
-    """Whether these outputs may be damaged: they are few, and their host has others that can be
-    fetched as far as we see. This is not assumed twice for the same map.
+    """Whether these outputs may be damaged: they are few, and nobody complains about the other
+    outputs of their host. This is not assumed twice for the same map.
     """
     few = len(tasks) <= REDO_MAX and len(tasks) < job.outputs.on_host.get(source, 0)
     return few and not any(task.index in job.fetch.made_again for task in tasks)
@@ -197,7 +201,9 @@ def _at_fault(
 
 
 def _silent(st: State, task: TaskInProgress) -> bool:
-    """Whether we do not hear the output's TaskTracker either. Then it, or its host, is at fault."""
+    """Whether the output's TaskTracker sends us no heartbeats either. Then the TaskTracker or its
+    host is at fault.
+    """
     winner = task.winner
     tracker = None if winner is None else st.cluster.trackers.get(winner.tracker_id)
     return tracker is not None and tracker.silent
@@ -215,7 +221,7 @@ def _own_trouble(job: JobInProgress, host: HostName, index: int, source: HostNam
 
 
 def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[str]) -> None:
-    """The reduce could fetch all outputs but these."""
+    """The reduce could fetch all outputs except these."""
     failing = job.fetch.failing.get(reduce.id, {})
     sources = set()
     for name in [name for name in failing if name not in names]:
@@ -231,7 +237,7 @@ def _takes_back(st: State, job: JobInProgress, reduce: TaskAttempt, names: set[s
         st.cluster.reach.worked(reduce.hostname, source)
 
 
-# --- What stands too long ------------------------------------------------------------------------
+# --- Complaints that stand too long --------------------------------------------------------------
 
 
 def tick(st: State, job: JobInProgress) -> None:
@@ -256,7 +262,7 @@ def _decide(
     reduce: TaskAttempt,
     by_source: dict[HostName, list[TaskInProgress]],
 ) -> None:
-    """Decide what to do: a reduce could not fetch these maps' outputs (by host) for long."""
+    """Decide what to do: a reduce could not fetch the outputs of these maps (by host) for long."""
     tasks = [task for some in by_source.values() for task in some]
     few = all(_few(job, source, some) for source, some in by_source.items())
     moves = job.fetch.moves.get(reduce.task.index, 0)
@@ -281,7 +287,9 @@ def _make_again(st: State, job: JobInProgress, tasks: list[TaskInProgress], why:
 
 
 def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None:
-    """No host reaches all map outputs. Choose one, and run the maps again whose output it lacks."""
+    """No host reaches all map outputs. Choose a host, and run those maps again whose output it
+    cannot fetch.
+    """
     waiting = [attempt.hostname for attempt in waiting_reduces(job)]
     homes = sorted(
         (outputs_cut_from(st.cluster, job, host, st.now), -waiting.count(host), host)

@@ -3,9 +3,9 @@
 Comes in: tasks of clients, and the ends of attempts, from attempts.py. Goes out: jobs, kills, and
 ends of tasks for the client.
 
-The tasks of a queue that demand the same are in one job, and scheduling, faults, logs and recovery
-know only jobs. Such a job has no files: nothing plans or commits it. It takes at most
-TASKS_OF_JOB tasks, and then the next job follows.
+Tasks of a queue with the same demand are in one job. Scheduling, faults, logs and recovery know
+only jobs. Such a job has no files: nothing plans or commits it. After TASKS_OF_JOB tasks, the next
+job follows.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from mrmesos.wire.task import AttemptError, AttemptState, ErrorKind, FreeResult,
 
 TASKS_OF_JOB = 10_000
 TASKS_OF_QUEUE = 1_000_000
-"""Most tasks of a queue that are not over."""
+"""A queue holds at most this many tasks that are not over."""
 JOBS_OF_QUEUE = 1_000
-"""Most jobs of a queue at once, and so most different demands."""
+"""A queue has at most this many jobs at once, and so at most this many different demands."""
 UNREAD_BYTES = 64 << 20
-"""A queue starts no further task while the ends that its client has not taken are larger."""
+"""A queue starts no further task while the ends that its client has not taken are larger than
+this.
+"""
 UNREAD = "the client has not taken the results so far"
 
 
@@ -64,7 +66,7 @@ def add(st: State, queue: TaskQueue, spec: TaskSpec) -> None:
 
 
 def what_runs(queue: TaskQueue, spec: TaskSpec) -> FreeTask:
-    """What TaskTrackers get of a task."""
+    """The part of a task that TaskTrackers get."""
     return FreeTask(
         name=spec.name, payload=spec.payload, stored=spec.stored, store=queue.spec.store
     )
@@ -84,7 +86,7 @@ def _demanded(spec: TaskSpec) -> tuple[object, ...]:
 
 
 def _job_for(st: State, queue: TaskQueue, spec: TaskSpec) -> JobInProgress | AttemptError:
-    """The queue's job for tasks that demand what this one does, or why there can be none."""
+    """The queue's job for tasks with this demand, or the reason why there can be none."""
     demanded = _demanded(spec)
     job = st.jobs.get(queue.by_demand.get(demanded, ""))
     if job is not None and job.state is JobState.RUNNING:
@@ -138,7 +140,7 @@ def close_job(st: State, job_id: str) -> None:
 
 
 def succeeded(st: State, job: JobInProgress, attempt: TaskAttempt, result: FreeResult) -> None:
-    """An attempt is the first of its task to succeed."""
+    """An attempt has succeeded, as the first of its task."""
     found = st.queues.of(job.spec.queue, attempt.task.key)
     if found is not None:
         queue, queued = found
@@ -205,8 +207,8 @@ def _tell(
 def drop(
     st: State, queue: TaskQueue, queued: QueuedTask, error: AttemptError | None, why: str
 ) -> None:
-    """The task gets no further attempt. Attempts that run are killed, and the task is over when
-    they have ended.
+    """The task gets no further attempt. Its running attempts are killed, and it is over when they
+    have ended.
     """
     if queued.dropped:
         return

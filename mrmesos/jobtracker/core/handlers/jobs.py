@@ -1,6 +1,6 @@
 """The life of a job: PREP, RUNNING, COMMITTING or ABORTING, and its end.
 
-Comes in: what users ask, and answers to the commands PlanJob, CommitJob and AbortJob. Goes out:
+Comes in: requests of users, and answers to the commands PlanJob, CommitJob and AbortJob. Goes out:
 those commands, kills of attempts, and JobEnded.
 """
 
@@ -97,7 +97,7 @@ def planned(
 
 
 def waits(st: State, job_id: str, words: str) -> None:
-    """Show that a store does not answer, or (no words) that it answers again.
+    """Show that a store does not answer. Empty `words`: it answers again.
 
     For a running job, deadlines.py writes the waiting text.
     """
@@ -167,7 +167,9 @@ def moved(spec: JobSpec, priority: str, pool: str) -> JobSpec:
 
 
 def move(st: State, event: MoveAsked) -> None:
-    """Give a job another priority or pool. What runs of it runs on, and counts for its new pool."""
+    """Give a job another priority or pool. Its running attempts go on, and count for its new
+    pool.
+    """
     job = st.jobs.get(event.job_id)
     if job is None or job.state not in (JobState.PREP, JobState.RUNNING):
         return
@@ -187,15 +189,16 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
 
 
 def _moves_output(job: JobInProgress) -> bool:
-    """Whether CommitJob is not answered yet. All tasks are done, and an abort would remove files at
-    the same time.
+    """Whether CommitJob was emitted and is not answered yet. An abort would then remove files while
+    the commit moves them.
     """
     return job.state is JobState.COMMITTING and job.ending.asked
 
 
 def unkept(st: State, job_id: str, problem: str) -> None:
     """A record of the job cannot be written to the journal. Abort the job, because a restarted
-    JobTracker could not go on with it. If its output is being moved already, it ends as that does.
+    JobTracker could not go on with it. If its output is being moved already, the result of the move
+    decides how the job ends.
     """
     job = st.jobs.get(job_id)
     if job is None or job.state is JobState.ABORTING:
@@ -217,7 +220,7 @@ def _abort(st: State, job: JobInProgress, reason: str) -> None:
 
 
 def advance(st: State, job: JobInProgress) -> None:
-    """Take the job's next step: commit, or abort, if all that it waits for is done."""
+    """Take the job's next step, commit or abort, unless it still waits for something."""
     if job.state is JobState.RUNNING and job.complete:
         job.transition(JobState.COMMITTING)
         job.started, job.waits.words = job.started or st.now, ""
@@ -256,7 +259,9 @@ def press(st: State, job: JobInProgress) -> None:
 
 
 def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) -> None:
-    """Stop waiting for the end of an attempt. Its slot is being killed and gets no other one."""
+    """Stop waiting for the end of an attempt. Its slot is being killed, and gets no other
+    attempt.
+    """
     attempt.transition(AttemptState.KILLED, st.now)
     st.cluster.slots[attempt.slot_id].attempt = None
     job.count(f"KILLED_{attempt.task.kind.plural}")

@@ -27,7 +27,9 @@ from mrmesos.wire.ids import AgentId
 REFUSE_SECONDS_ACCEPTED = 3600.0
 """Filter of an accepted inverse offer. Mesos drops the filter when the schedule changes."""
 REFUSE_SECONDS_DECLINED = 30.0
-"""Mesos asks again after this long. Attempts that were too long may have ended by then."""
+"""Mesos asks again after this long. Attempts that would not have ended in time may have ended by
+then.
+"""
 
 
 def learn(st: State, agent: Agent, away: Unavailability | None) -> None:

@@ -39,7 +39,7 @@ COME_BACK_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Offered:
-    """What one agent offers to one of our roles, joined over all such offers."""
+    """The sum of all offers of one agent to one of our roles."""
 
     agent: Agent
     role: str
@@ -150,7 +150,7 @@ def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
 
 
 def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
-    """Put agents that store data of waiting maps first. A job whose data is on an offered agent
+    """Put the agents first that store data of waiting maps. A job whose data is on an offered agent
     then neither waits nor reads over the network.
     """
     st.index.flush()

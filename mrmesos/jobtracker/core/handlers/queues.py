@@ -1,6 +1,6 @@
 """The life of queues of free tasks. free_tasks.py has that of the tasks in them.
 
-Comes in: what clients ask, and the ends of jobs, from jobs.py. Goes out: kills, and news for the
+Comes in: requests of clients, and the ends of jobs, from jobs.py. Goes out: kills, and news for the
 client.
 """
 
@@ -35,7 +35,7 @@ def requested(st: State, queue_id: str, request: QueueRequest) -> None:
         return
     queue.heard = st.now
     for spec in request.tasks:
-        if spec.key > queue.highest and queue.state is QueueState.OPEN:  # else it is sent again
+        if spec.key > queue.highest and queue.state is QueueState.OPEN:  # else it is a repetition
             queue.highest = spec.key
             st.changes.queue(queue)
             free_tasks.add(st, queue, spec)
@@ -51,7 +51,7 @@ def requested(st: State, queue_id: str, request: QueueRequest) -> None:
 
 
 def taken(st: State, queue_id: str, number: int) -> None:
-    """The client has the ends up to this number."""
+    """The client has received the ends up to this number."""
     queue = st.queues.live.get(queue_id)
     if queue is None:
         return
@@ -66,7 +66,9 @@ def taken(st: State, queue_id: str, number: int) -> None:
 
 
 def resume(st: State, queue: TaskQueue) -> None:
-    """Go on with a restored queue. What may be missed is done again."""
+    """Go on with a restored queue. Steps that may not have been carried out before the restart are
+    done again.
+    """
     st.queues.news[queue.id] = None
     for queued in list(queue.tasks.values()):
         if queued.spec.key not in queue.tasks or queued.runs:

@@ -20,7 +20,7 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import AgentId, SlotId
 
 LEASE_LEAST = 0.5
-"""Shortest lease, as a share of `slot.lease.seconds`, which is the longest."""
+"""The shortest lease, as a share of `slot.lease.seconds`. That setting is the longest lease."""
 _GOLDEN = 0.6180339887498949
 """The golden ratio's fraction. The fractional parts of its multiples spread evenly over 0 to 1."""
 LEASE_GAP_SECONDS = 1.5
@@ -33,7 +33,7 @@ HOLD_SECONDS = 2.0
 framework wants the slot's resources.
 """
 SESSION_SECONDS = 0.5
-"""A slot stays this long for the next job of its session. Without that, each short job would wait
+"""A slot waits this long for the next job of its session. Without that, each short job would wait
 for an offer, and Mesos would start and end a task for it.
 """
 
@@ -111,7 +111,7 @@ def serve_held(st: State) -> None:
 def lease_seconds(slot_id: SlotId, longest: float) -> float:
     """How old a slot may become: from LEASE_LEAST of `longest` to all of it, by the slot's number.
 
-    So slots that are launched together end one after another. If all slots of an agent ended at
+    So slots that were launched together end one after another. If all slots of an agent ended at
     once, Mesos would offer the whole agent to one framework, and next time to another one.
     """
     spread = int(slot_id.rpartition("_")[2]) * _GOLDEN % 1.0
@@ -139,8 +139,8 @@ def serve(st: State, slot: Slot) -> None:
     The slot ends if no task fits, or if its lease is over. Mesos then offers its resources to the
     framework that is due. The slot also ends if a task fits but waits for a better agent: another
     framework may have data here, and we get an offer of another agent instead. But if no other
-    framework wants what we pass over, the slot stays for up to HOLD_SECONDS. It stays for up to
-    SESSION_SECONDS if nothing waits and its session may bring the next job soon.
+    framework wants the offers that we pass over, the slot stays for up to HOLD_SECONDS. If no task
+    waits and its session may bring the next job soon, it stays for up to SESSION_SECONDS.
     """
     if slot.state is not SlotState.RUNNING or slot.attempt is not None:
         return

@@ -1,6 +1,6 @@
 """The life of TaskTrackers: heartbeats, losses, and agents on which none starts.
 
-Comes in: heartbeats, and what Mesos says of executors and agents. Goes out: changed TaskTrackers
+Comes in: heartbeats, and Mesos' messages about executors and agents. Goes out: changed TaskTrackers
 and slots, lost attempts, and commands to end executors.
 """
 
@@ -28,18 +28,18 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 STRAY_SECONDS = 10.0
 """A slot that only its TaskTracker knows is killed after this long."""
 FAILURES_TO_AVOID = 3
-"""An agent is avoided for AVOID_SECONDS after this many TaskTrackers did not start there."""
+"""After this many TaskTrackers did not start on an agent, we avoid it for AVOID_SECONDS."""
 AVOID_SECONDS = 60.0
 WORDS_SECONDS = 2.0
 """Mesos describes an executor's end in two messages, which come within milliseconds. If one of them
 does not come within this time, we go on without it.
 """
 FAILURES_TO_GIVE_UP = 10
-"""Jobs fail after this many TaskTrackers in a row never came up, if none is alive."""
+"""If this many TaskTrackers in a row never came up and none is alive, the jobs fail."""
 
 
 def heartbeat(st: State, beat: Heartbeat) -> None:
-    """Handle a heartbeat. If it is late (by its sequence), only its reports count."""
+    """Handle a heartbeat. If its sequence number shows that it is late, only its reports count."""
     tracker = st.cluster.trackers.get(TrackerId(beat.tracker_id))
     if tracker is None or tracker.ended is None:
         silence.spoke(st, AgentId(beat.agent_id) if tracker is None else tracker.agent_id)
@@ -118,9 +118,9 @@ def _leave_agent(st: State, tracker: Tracker) -> None:
 
 
 def vacated(st: State, tracker: Tracker) -> None:
-    """A TaskTracker's last slot ended. If tasks wait, they wait for other agents. Then it leaves at
-    once, because another framework may need its resources. If no task waits, it stays warm for
-    a while (deadlines.py).
+    """A TaskTracker's last slot ended. If tasks still wait, they wait for other agents. Then the
+    TaskTracker leaves at once, because another framework may need its resources. If no task waits,
+    it stays warm for a while (deadlines.py).
     """
     if tracker.state is not TrackerState.LIVE or tracker.holds_output:
         return
@@ -182,7 +182,7 @@ def _conclude(st: State, tracker: Tracker, ended: ExecutorEnd) -> None:
 
 
 def tick(st: State) -> None:
-    """Stop waiting for what Mesos may still say of the ends of TaskTrackers."""
+    """Stop waiting for further messages of Mesos about the ends of TaskTrackers."""
     for tracker in list(st.tracker_ends.unexplained.values()):
         if tracker.ended is not None and st.now - tracker.ended.since >= WORDS_SECONDS:
             _conclude(st, tracker, tracker.ended)
@@ -206,7 +206,9 @@ def all_gone(st: State, words: str) -> None:
 
 
 def expire(st: State, tracker: Tracker) -> None:
-    """A TaskTracker was silent for too long. Give up all that is on it, and have Mesos end it."""
+    """A TaskTracker was silent for too long. Give up its attempts and its map outputs, and have
+    Mesos end it.
+    """
     started = tracker.state is not TrackerState.STARTING
     st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
     words = f"its TaskTracker was not heard of for {silence.expiry(st, tracker):g} s"

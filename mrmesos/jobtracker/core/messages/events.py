@@ -1,4 +1,6 @@
-"""Events: what happened outside. The core handles one at a time, each with the time it came."""
+"""Events: reports of things that happened outside. The core handles one at a time, each with the
+time at which it came.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class StepJob(Struct, frozen=True):
 
 
 class ChainSubmitted(Struct, frozen=True):
-    """A client submitted a chain. `jobs` has one entry for each step. `key`: as of JobSubmitted."""
+    """A client submitted a chain. `jobs` has one entry for each step. `key`: as in JobSubmitted."""
 
     chain_id: str
     spec: ChainSpec
@@ -57,14 +59,14 @@ class ChainPrepareFailed(Struct, frozen=True):
 
 
 class ChainCleaned(Struct, frozen=True):
-    """CleanChain is done, or gave up. Then `warning` says why."""
+    """CleanChain is done. If it gave up, `warning` says why."""
 
     chain_id: str
     warning: str = ""
 
 
 class QueueSubmitted(Struct, frozen=True):
-    """A client wants a queue for free tasks. `token` and `key`: as of JobSubmitted."""
+    """A client wants a queue for free tasks. `token` and `key`: as in JobSubmitted."""
 
     queue_id: str
     spec: QueueSpec
@@ -80,7 +82,9 @@ class QueueRequested(Struct, frozen=True):
 
 
 class EndsTaken(Struct, frozen=True):
-    """The client of a queue has the ends of tasks up to this number, and they may be forgotten."""
+    """The client of a queue has received the ends of tasks up to this number. They may be
+    forgotten.
+    """
 
     queue_id: str
     number: int
@@ -115,7 +119,7 @@ class JobCommitFailed(Struct, frozen=True):
 
 
 class JobAborted(Struct, frozen=True):
-    """AbortJob is done, or gave up. Then `warning` says why, and the job ends nevertheless."""
+    """AbortJob is done. If it gave up, `warning` says why, and the job ends nevertheless."""
 
     job_id: str
     warning: str = ""
@@ -143,7 +147,7 @@ class KillAsked(Struct, frozen=True):
 
 
 class MoveAsked(Struct, frozen=True):
-    """A user wants a job to have another priority or pool. Empty: it stays as it is."""
+    """A user wants a job to have another priority or pool. An empty one stays as it is."""
 
     job_id: str
     priority: str = ""
@@ -169,7 +173,9 @@ class Disconnected(Struct, frozen=True):
 
 
 class Unavailability(Struct, frozen=True):
-    """When an agent will be away, in Unix seconds. `end` is infinite if it is unknown."""
+    """The time of an agent's planned absence, in Unix seconds. `end` is infinite if it is
+    unknown.
+    """
 
     start: float
     end: float
@@ -180,7 +186,7 @@ class Offer(Struct, frozen=True):
 
     `executor_ids` are our TaskTrackers that Mesos knows on the agent. `attributes` are by name.
     `rack` is empty if it is unknown. `role` is the role of ours that gets the offer. `agent_url` is
-    where the agent itself answers; empty if we cannot ask there.
+    the agent's own HTTP address; empty if we cannot ask there.
     """
 
     offer_id: str

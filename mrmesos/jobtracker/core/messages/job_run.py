@@ -1,4 +1,6 @@
-"""A job that has ended, as the core gives it away. From then on the core does not change it."""
+"""The data of a job that has ended. The core gives it to the history, and does not change it any
+more.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from mrmesos.wire.job import JobReport, JobSpec
 
 
 class TaskRun(NamedTuple):
-    """One task. `counters` are those of the attempt that won; empty if none did. `files`: of how
-    many files its split has a part; 0 for a reduce.
+    """One task. `counters` are those of the attempt that won; empty if none did. `files` is the
+    number of files from which its split has a part; 0 for a reduce.
     """
 
     id: str
@@ -24,9 +26,9 @@ class TaskRun(NamedTuple):
 
 
 class JobRun(Struct, frozen=True, kw_only=True):
-    """`tasks` goes through all tasks. Any thread may call it, once: it spares the core's thread
-    this work. `tails`: the last lines of attempts that failed, by attempt. `profiles`: packed
-    ones (wire/profile.py), by attempt.
+    """`tasks` goes through all tasks. Any thread may call it, but only once. So this work does not
+    run on the core's thread. `tails`: the last lines of attempts that failed, by attempt.
+    `profiles`: packed ones (wire/profile.py), by attempt.
     """
 
     report: JobReport
@@ -36,5 +38,7 @@ class JobRun(Struct, frozen=True, kw_only=True):
     profiles: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        """Without `tasks`: a history's story must be the same when it is replayed."""
+        """`tasks` is left out: the text of a random history must be the same when it is
+        replayed.
+        """
         return f"JobRun({self.report!r}, tails={self.tails!r})"

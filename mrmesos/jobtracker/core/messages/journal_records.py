@@ -3,7 +3,7 @@
 A record replaces the earlier one of the same key. So the journal never holds more than the
 JobTracker knows, and a restart only reads it (restore.py). Records are MessagePack maps by field
 name. A new field with a default keeps the FORMAT, and so does a new kind: an older release reports
-its rows as those of another release. Any other change needs the next one.
+its rows as those of another release. Any other change needs the next FORMAT number.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FrameworkRecord(msgspec.Struct, frozen=True):
 
 
 class TrackerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A TaskTracker and its agent. `url` is empty until the TaskTracker was heard."""
+    """A TaskTracker and its agent. `url` is empty before the TaskTracker's first heartbeat."""
 
     kind: ClassVar[str] = "tracker"
 
@@ -161,7 +161,8 @@ class TallyRecord(msgspec.Struct, frozen=True):
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt of a job in progress. `won`: its output is the task's output. `waited_for`: it
-    runs, but cannot win. `failures`, `losses` and `silences` are the counts of its task.
+    still runs, but another attempt has won. `failures`, `losses` and `silences` are the counts of
+    its task.
     """
 
     kind: ClassVar[str] = "attempt"
@@ -207,8 +208,8 @@ class EndedRecord(msgspec.Struct, frozen=True):
 
 
 class NoticeRecord(msgspec.Struct, frozen=True):
-    """A job that has ended, and whose `job.end-notification.url` has yet to be told. `conf` has the
-    job's settings of that. It is dropped when the URL was told, or given up.
+    """A job that has ended, and whose `job.end-notification.url` we have not called yet. `conf` has
+    the job's settings for this call. The record is dropped when the call succeeded or was given up.
     """
 
     kind: ClassVar[str] = "notice"
@@ -288,8 +289,8 @@ class QueueRecord(msgspec.Struct, frozen=True, kw_only=True):
 class FreeTaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A free task that is not over, and its place: the number `index` of the job `job_id`.
 
-    `dropped`: it gets no further attempt, and only the end of one that runs is awaited. Then
-    `error` says why, or the task was cancelled.
+    `dropped`: it gets no further attempt, and we only wait for the end of its running one. Then
+    `error` says why. If there is no `error`, the task was cancelled.
     """
 
     kind: ClassVar[str] = "free_task"

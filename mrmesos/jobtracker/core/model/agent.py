@@ -28,7 +28,7 @@ class Agent:
     """When we last got an offer of it."""
     tracker: Tracker | None = None
     url: str = ""
-    """Where it answers itself. Empty if that is unknown."""
+    """The agent's own HTTP address. Empty if it is unknown."""
     rack: str = ""
     """Empty if unknown."""
     size: dict[str, int] = field(default_factory=dict)
@@ -40,15 +40,15 @@ class Agent:
     offered: Sequence[Resource] = ()
     """The resources of its last offers."""
     free: Amounts = field(default_factory=dict)
-    """The amounts that could be taken of `offered`, which was offered to `role`."""
+    """The part of `offered` that we could take. It was offered to `role`."""
     role: str = "*"
     pace: float = 1.0
     """The speed of attempts here, relative to attempts of the same jobs elsewhere."""
     launch_failures: int = 0
     avoid_until: float = 0.0
     parole_until: float = 0.0
-    """Until when we avoid the agent because we gave up a TaskTracker here. `silences` counts such
-    TaskTrackers in a row.
+    """The end of the time for which we avoid the agent, because we gave up a TaskTracker here.
+    `silences` counts such TaskTrackers in a row.
     """
     silences: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Agent:
     away: Unavailability | None = None
     """Its planned maintenance, if Mesos has announced one."""
     closes: float = math.inf
-    """From when it takes no further attempts, because its maintenance is near."""
+    """From this time it takes no further attempts, because its maintenance is near."""
     lease_ended: float = -math.inf
     """When the lease of a slot here last ended."""
     passed: float | None = None

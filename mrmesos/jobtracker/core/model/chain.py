@@ -48,7 +48,7 @@ class StepInProgress:
 
     @property
     def id(self) -> str:
-        """What it is called in errors."""
+        """Its name in errors."""
         return f"step {self.spec.name} ({self.job_id})"
 
     def transition(self, state: StepState) -> None:

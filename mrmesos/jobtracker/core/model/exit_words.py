@@ -23,8 +23,8 @@ _SHELL = {126: "command cannot be executed", 127: "command not found"}
 
 
 def exit_words(status: int | None) -> str:
-    """How the process ended. Empty if Mesos does not know: it reports -1 for a process that never
-    started, or that it lost.
+    """How the process ended. Empty if Mesos does not know. Mesos reports -1 for a process that
+    never started, or of which it lost track.
     """
     if status is None or not 0 <= status <= 0xFFFF:
         return ""

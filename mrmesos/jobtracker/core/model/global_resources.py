@@ -1,9 +1,9 @@
 """Global resources: amounts that belong to no agent, such as connections to a database.
 
 The setting `resources.global` says how much of each there is. A running attempt holds what its job
-asks for, until the attempt has ended as far as the JobTracker knows. Where the next map or the next
-reduce of a job would take too much, these are blocked: the index then treats the job as if none of
-them waited, so findTask does not look at it.
+asks for, until the attempt has ended as far as the JobTracker knows. If the next map of a job would
+take too much, the job's maps are blocked; the same holds for reduces. The index then treats the job
+as if none of them waited, so findTask does not look at it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class GlobalResources:
             self.touch(job)
 
     def lacks(self, need: Amounts) -> str:
-        """The first resource of `need` of which too little is free. Empty if all is there."""
+        """The first resource in `need` of which too little is free. Empty if enough is free."""
         for name, amount in need.items():
             if self.held.get(name, 0) + amount > self.total.get(name, 0):
                 return name

@@ -64,7 +64,7 @@ class JobInProgress:
     planning: bool = True
     """PlanJob was emitted, and is not answered yet."""
     tables: tuple[InputTable, ...] = ()
-    """The columns of its inputs, where planning has decided them."""
+    """The columns of its inputs, if planning has decided them."""
     maps: TaskSet = field(default_factory=TaskSet)
     reduces: TaskSet = field(default_factory=TaskSet)
     maps_for_reduces: int = 0
@@ -344,7 +344,7 @@ class JobInProgress:
         self.fetch.failing.pop(attempt.id, None)
 
     def record(self) -> JobRecord:
-        """As the journal has it."""
+        """Its record for the journal."""
         return JobRecord(
             id=self.id,
             spec=self.spec,

@@ -43,9 +43,9 @@ class TaskSet:
 
     tasks: list[TaskInProgress] = field(default_factory=list)
     pending: PendingTasks = field(default_factory=lambda: PendingTasks(()))
-    """Those that wait."""
+    """The tasks that wait."""
     done: int = 0
-    """How many have a winner."""
+    """The number of tasks with a winner."""
     dropped: int = 0
     """How many free tasks failed or were cancelled."""
     over: float | None = None
@@ -75,22 +75,24 @@ class JobCounters:
     won: Counters = field(default_factory=dict)
     """The sums over the attempts that won."""
     own: dict[str, int] = field(default_factory=dict)
-    """What the JobTracker itself counts."""
+    """The JobTracker's own counters."""
     beyond: str = ""
     """A counter whose total does not fit into 64 bits, as `group: name`."""
 
 
 @dataclass(slots=True, eq=False)
 class KnownOutputs:
-    """Where the map outputs are. Written by JobInProgress, handlers/attempts.py and restore.py."""
+    """The hosts of the map outputs. Written by JobInProgress, handlers/attempts.py and
+    restore.py.
+    """
 
     by_map: dict[int, MapOutput] = field(default_factory=dict)
     on_host: dict[HostName, int] = field(default_factory=dict)
     """How many of `by_map` each host has."""
     news: list[MapOutput] = field(default_factory=list)
-    """What reduces are told, in order. Each TaskTracker has a cursor into it."""
+    """The news for reduces, in order. Each TaskTracker has a cursor into it."""
     told: float = 0.0
-    """When reduces were last told (policies/output_news.py)."""
+    """When the news was last sent (policies/output_news.py)."""
     absent: set[int] = field(default_factory=set)
     """Maps whose output was lost after all reduces had fetched it."""
 
@@ -102,7 +104,7 @@ class KnownOutputs:
         return output
 
     def withdraw(self, winner: TaskAttempt) -> None:
-        """A map's output is gone. Reduces that heard of it must hear that."""
+        """A map's output is gone. Reduces that heard of this output must hear of its loss."""
         index, host = winner.task.index, winner.hostname
         self.absent.discard(index)
         if self.by_map.pop(index, None) is None:
@@ -135,8 +137,8 @@ class FetchTrouble:
 
 @dataclass(slots=True, eq=False)
 class JobHosts:
-    """What a job knows of hosts. `failures` is written by policies/host_faults.py, `shunned` by the
-    index on its behalf, and `trackers` by policies/dispatch.py; restore.py fills them.
+    """A job's own knowledge of hosts. `failures` is written by policies/host_faults.py, `shunned`
+    by the index on its behalf, and `trackers` by policies/dispatch.py; restore.py fills them.
     """
 
     failures: dict[HostName, int] = field(default_factory=dict)

@@ -74,7 +74,9 @@ class JobListener(Protocol):
         """The task is no longer known to be slow."""
 
     def no_backup(self, task: TaskInProgress) -> None:
-        """The task wants no further attempt, whether it is slow or unheard."""
+        """The task no longer wants another attempt, neither because it is slow nor because its
+        TaskTracker is silent.
+        """
 
     def has_unheard_maps(self, job: JobInProgress) -> bool:
-        """Whether a map of the job runs only on TaskTrackers that we do not hear."""
+        """Whether a map of the job runs only on silent TaskTrackers."""

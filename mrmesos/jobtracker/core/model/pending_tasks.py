@@ -3,8 +3,8 @@
 As in Spark's TaskSetManager, there are queues by host, by rack, for tasks without preference, and
 for all tasks. Removal is lazy: a task that was taken stays in the other queues until it comes to
 their head. So a choice is O(1) amortised. A queue is a list with its head at the end. Most hosts
-have one or two tasks of a job, and such a list takes an eighth of a deque's memory. The two queues
-to whose other end free tasks are added are deques.
+have one or two tasks of a job, and such a list takes an eighth of a deque's memory. Two queues are
+deques, because free tasks are added at their other end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.wire.ids import HostName
 
 AVOID_SECONDS = 300.0
-"""A task that failed on a host waits this long for another host. Those may be busy meanwhile."""
+"""A task that failed on a host waits this long for another host. Other hosts may be busy in the
+meantime.
+"""
 
 LOOK_AT = 64
 """Most tasks that one choice examines if it cannot simply take the first."""
@@ -33,7 +35,7 @@ class HostTasks(list[TaskInProgress]):
 
     def __init__(self, host: HostName) -> None:
         self.host = host
-        self.left = 0  # how many of them wait and never failed
+        self.left = 0  # the number of these tasks that wait and never failed
 
 
 class PendingTasks:
@@ -189,7 +191,8 @@ class PendingTasks:
         return None
 
     def look_for_homeless(self, usable: Usable, losses: int) -> bool:
-        """Examine the next LOOK_AT tasks. Find those that name hosts of which none is `usable`.
+        """Examine the next LOOK_AT tasks. Find the tasks that name hosts, none of which is
+        `usable`.
 
         Each task is examined once per value of `losses`, a number that grows when hosts cease to be
         usable. Returns whether a task without preference waits now.

@@ -145,14 +145,14 @@ class JobSettings:
     """0 goes first."""
     pool: str
     demand: Demand
-    """What it demands of agents, apart from free resources."""
+    """Its demand on agents, apart from free resources."""
     strict: bool
     """The job fails if no agent could run it. Otherwise it waits for one."""
     map_shared: Amounts
-    """What each map or free task holds of the global resources."""
+    """The global resources that each map or free task holds."""
     reduce_shared: Amounts
     memory_max_mb: int
-    """Up to this much, attempts get more memory after one died of too little."""
+    """If an attempt died of too little memory, later ones get more, up to this much."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> JobSettings:
@@ -187,11 +187,11 @@ class JobSettings:
         )
 
     def need(self, kind: TaskKind) -> Amounts:
-        """What one attempt of this kind takes."""
+        """The resources that one attempt of this kind takes."""
         return self.reduce_need if kind is TaskKind.REDUCE else self.map_need
 
     def shared(self, kind: TaskKind) -> Amounts:
-        """What one attempt of this kind holds of the global resources."""
+        """The global resources that one attempt of this kind holds."""
         return self.reduce_shared if kind is TaskKind.REDUCE else self.map_shared
 
     def speculative(self, kind: TaskKind) -> bool:

@@ -75,7 +75,7 @@ class Slot:
             self.notes.slot(self)
 
     def record(self) -> SlotRecord:
-        """As the journal has it."""
+        """Its record for the journal."""
         return SlotRecord(
             id=self.id,
             agent_id=self.agent_id,

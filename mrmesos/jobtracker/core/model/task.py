@@ -125,7 +125,7 @@ class TaskAttempt:
         self.task.notes.attempt(self)
 
     def record(self) -> AttemptRecord:
-        """As the journal has it."""
+        """Its record for the journal."""
         task = self.task
         return AttemptRecord(
             id=self.id,
@@ -151,7 +151,7 @@ class TaskAttempt:
 
     @staticmethod
     def restored(record: AttemptRecord, task: TaskInProgress) -> TaskAttempt:
-        """One more attempt of the task, as the journal has it."""
+        """Add an attempt from its record in the journal."""
         attempt = TaskAttempt(
             id=record.id,
             task=task,
@@ -191,7 +191,7 @@ class TaskInProgress:
     split: Split | None = None
     hosts: tuple[HostName, ...] = field(init=False)
     """The hosts that store its split. The names are interned: every split brings its own strings,
-    and in a large cluster their memory accesses are the cost of a choice.
+    and in a large cluster most of a choice's time goes into reading them from memory.
     """
     fresh: bool = False
     """Whether it waits and never failed. PendingTasks keeps this here to save a look-up."""
@@ -200,8 +200,8 @@ class TaskInProgress:
     state: TaskState = TaskState.PENDING
     attempts: list[TaskAttempt] = field(default_factory=list)
     running: tuple[TaskAttempt, ...] = ()
-    """The attempts that may still win, the oldest first. Once one has won, the others no longer
-    count here. They run on in their slots until their end is reported.
+    """The attempts that may still win, the oldest first. Once an attempt has won, the others no
+    longer count here. They run on in their slots until their end is reported.
     """
     winner: TaskAttempt | None = None
     next_number: int = 0
@@ -217,7 +217,7 @@ class TaskInProgress:
     key: int = 0
     """The number of a free task in its queue."""
     free: FreeTask | None = None
-    """What a free task runs. None once it is over."""
+    """The call that a free task runs. None once the task is over."""
 
     def __post_init__(self) -> None:
         hosts = () if self.split is None else self.split.hosts
@@ -262,7 +262,7 @@ class TaskInProgress:
     def won(self, attempt: TaskAttempt, now: float) -> None:
         """A running attempt is the first to succeed."""
         self.transition(TaskState.SUCCEEDED, now, attempt.id)
-        for each in self.running:  # only the end of the others is awaited
+        for each in self.running:  # we only wait for the end of the others
             self.notes.attempt(each)
         self.running, self.winner = (), attempt
 
@@ -275,7 +275,7 @@ class TaskInProgress:
         self.running, self.pending_since = others, now
 
     def drop(self, now: float, why: str) -> None:
-        """A free task gets no further attempt. Only the end of those that run is awaited."""
+        """A free task gets no further attempt. We only wait for the end of its running attempts."""
         self.transition(TaskState.DROPPED, now, why)
         for each in self.running:
             self.notes.attempt(each)

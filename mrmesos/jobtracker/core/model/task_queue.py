@@ -27,7 +27,7 @@ QUEUE_TRANSITIONS = Transitions(
     },
 )
 Demanded = tuple[object, ...]
-"""All that decides which job of a queue a task belongs to."""
+"""The properties of a task that decide which job of its queue holds it."""
 
 
 class QueueListener(Protocol):
@@ -62,7 +62,7 @@ class QueuedTask:
     waiters: list[QueuedTask] = field(default_factory=list)
     """The tasks that wait for it."""
     dropped: bool = False
-    """It gets no further attempt. `error` says why; without `error`, it was cancelled."""
+    """It gets no further attempt. `error` says why. If there is no `error`, it was cancelled."""
     error: AttemptError | None = None
     result: FreeResult | None = None
 

@@ -35,7 +35,7 @@ TRACKER_TRANSITIONS = Transitions(
 
 @dataclass(slots=True, eq=False)
 class ExecutorEnd:
-    """What Mesos has said about an executor's end since `since`. A FAILURE event has the wait
+    """The messages of Mesos about an executor's end, since `since`. A FAILURE event has the wait
     status of its process. Updates of its tasks have reasons and words. Either may come first, and
     either may never come (trackers.py).
     """
@@ -76,8 +76,8 @@ class Tracker:
     silent: bool = False
     """Set when it sends no heartbeats, but Mesos has not said that it ended (silence.py)."""
     takes_slots: bool = True
-    """Whether it may get further slots. Mesos refuses them if it was started by another command
-    than today's. It must also be alive, as far as Mesos has said.
+    """Whether it may get further slots. It must be alive as far as Mesos has said. Mesos also
+    refuses further slots if today's command for TaskTrackers is not the one that started it.
     """
 
     notes: ChangeListener = NOBODY
@@ -96,7 +96,9 @@ class Tracker:
         return bool(self.outputs) and any(self.outputs.values())
 
     def record(self, agent: Agent | None) -> TrackerRecord:
-        """As the journal has it, with what is known of its agent. None: the agent is forgotten."""
+        """Its record for the journal, with the data of its agent. None if the agent is
+        forgotten.
+        """
         if agent is None:
             agent = Agent(self.agent_id, self.hostname, "")
         return TrackerRecord(

@@ -50,15 +50,15 @@ _NOTHING: Amounts = {}
 
 
 class Seen(NamedTuple):
-    """What keeps a job from starting a task on an agent now. NEXT: nothing does."""
+    """The reason why a job starts no task on an agent now. NEXT: there is none."""
 
     why: Why
     lacks: Amounts = _NOTHING
 
 
 def look(st: State, entry: JobEntry, kind: TaskKind, agent: Agent, quota: Quota | None) -> Seen:
-    """Why a task of this kind does not start on an agent with what is left of its last offer. The
-    steps follow those of handlers/offers.py and findTask.
+    """The reason why a task of this kind does not start on an agent, with the rest of its last
+    offer. The steps follow those of handlers/offers.py and findTask.
     """
     job, tracker, now = entry.job, agent.tracker, st.now
     if not agent.takes(now):
@@ -97,7 +97,7 @@ def _bar(job: JobInProgress, agent: Agent) -> Why:
 
 
 def _left(st: State, agent: Agent) -> Amounts:
-    """What is left of the last offer: without what has been launched since."""
+    """The rest of the last offer, without the resources of later launches."""
     tracker = agent.tracker
     if tracker is None:
         return agent.free
@@ -119,7 +119,9 @@ def seen_last(st: State, most: int) -> list[Agent]:
 def reasons(
     st: State, entry: JobEntry, kind: TaskKind, agents: Iterable[Agent], since: float
 ) -> list[Reason]:
-    """What keeps the job's tasks of this kind from these agents. They have waited `since` then."""
+    """The reasons why these agents run none of the job's waiting tasks of this kind. The tasks have
+    waited since `since`.
+    """
     quota = Quota(st) if st.settings.cap else None
     seen: dict[Why, list[tuple[Agent, Seen]]] = {}
     for agent in agents:
@@ -150,7 +152,7 @@ _HELP = {
 
 
 def need_help(kind: TaskKind) -> str:
-    """Where it is said what a task of this kind needs."""
+    """The place that says what a task of this kind needs."""
     if kind is TaskKind.FREE:
         return "the consumption() of the task"
     return f"{kind}.cpus, {kind}.memory.mb, {kind}.resources"

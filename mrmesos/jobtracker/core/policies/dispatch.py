@@ -79,7 +79,7 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
     st.attempts[attempt.id] = attempt
     job.hosts.trackers.add(tracker.id)
     job.started = job.started or st.now
-    if job.waits.idle_since is not None:  # else the text is about what its other attempts lack
+    if job.waits.idle_since is not None:  # other texts are about its other attempts
         job.waits.idle_since, job.waits.words = None, ""
     if (agent := st.cluster.agents.get(slot.agent_id)) is not None:
         agent.passed = None

@@ -31,8 +31,8 @@ AGENTS_MAX = 1000
 
 
 def explain(st: State, job: JobInProgress, agents: Sequence[Agent]) -> Iterator[Reason]:
-    """Why tasks of this job wait: rules for the whole job first, then what these agents lack.
-    Nothing if no task waits.
+    """Why tasks of this job wait: first the rules for the whole job, then the reasons on these
+    agents. Empty if no task waits.
     """
     if job.state is JobState.PREP:
         yield Reason(why=Why.PLANNING, words=job.waits.words or "its splits are being planned")
@@ -133,7 +133,7 @@ def _no_master(st: State, _job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 
 def _nobody_suits(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
-    """Why no known agent suits the job, whatever is free there."""
+    """Why no known agent suits the job, however much is free there."""
     demand, agents = job.settings.demand, st.cluster.agents.values()
     if demand.role and demand.role not in st.settings.roles:
         words = f"wants resources of role {demand.role}, which this JobTracker does not have"
@@ -170,7 +170,9 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 
 def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
-    """Why the job may start nothing, whatever agents have free: global resources, or its queue."""
+    """Why the job may start nothing, however much is free on agents: global resources, or its
+    queue.
+    """
     name = job.waits.reduces_blocked if kind is TaskKind.REDUCE else job.blocked
     if not name:
         return None
@@ -212,7 +214,7 @@ def _part(lacks: Amounts, need: Amounts) -> float:
 
 
 def _turn(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
-    """Another job that runs or wants to run, and whose turn comes before this job's."""
+    """Another job that runs or wants to run. Its turn comes before this job's."""
     older = True
     for other in st.jobs.values():
         if other is job:
@@ -227,7 +229,7 @@ def _turn(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 
 def _share(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
-    """What the job's pool has of its share, if other pools go first."""
+    """How much of its share the job's pool has, if other pools go first."""
     order, entry = st.index.order, st.index.entries[job.id]
     if not isinstance(order, Fair):
         return None
@@ -296,11 +298,11 @@ _FIRST = (
     Why.QUOTA,
     Why.NO_OFFER,
 )
-"""Reasons of which lists of jobs show the first one alone."""
+"""Lists of jobs show only the first of these reasons."""
 _LATER = (Why.SLOW_START, Why.MAPS_FIRST, Why.RATIO, Why.SHARE)
 """Reasons that lists of jobs leave out."""
 _ENOUGH = (Why.NO_MASTER, Why.ROLE, Why.CONSTRAINT, Why.TOO_LARGE, Why.GLOBAL_RESOURCE)
-"""Where one of these holds, what single agents offer does not matter."""
+"""If one of these reasons holds, the offers of single agents do not matter."""
 
 
 # --- One task

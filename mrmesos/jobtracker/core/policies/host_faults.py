@@ -73,7 +73,7 @@ def succeeded(st: State, job: JobInProgress) -> None:
 
 
 def seen(st: State, agent: Agent) -> None:
-    """An agent appeared, or what is known of it or of its host has changed."""
+    """An agent appeared, or our data about it or its host has changed."""
     host = agent.hostname
     faults = st.faults.by_host.get(host)
     if faults is not None and faults.until > max(st.now, agent.avoid_until):

@@ -73,7 +73,9 @@ def may_end(st: State, slot: Slot) -> bool:
 
 
 def _given_back(st: State) -> Slot | None:
-    """The slot whose end shows whether Mesos accepts what we give back, if it has not ended."""
+    """A slot that we gave back, if it has not ended. Its end will show whether Mesos takes slots
+    back.
+    """
     slot_id = st.slots.given_back
     return None if slot_id is None else st.cluster.slots.get(slot_id)
 

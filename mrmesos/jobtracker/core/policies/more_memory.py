@@ -1,4 +1,4 @@
-"""More memory for a job one of whose attempts died of too little of it. Pure.
+"""More memory for a job, after one of its attempts died of too little. Pure.
 
 All attempts of this kind that start later get twice as much: maps are alike, and so are reduces, so
 the next one would die too. The job keeps it (`JobSpec.raised`), also through a restart. Slots that
@@ -17,14 +17,16 @@ from mrmesos.wire.job import JobState, MemoryRaised, memory_setting
 
 
 def more_mb(had: int, cap: int, largest: int) -> int:
-    """Twice as much memory, but no more than the cap, and than the largest agent has. `had`, if
-    that is not more.
+    """Twice as much memory, but at most the cap, and at most what the largest agent has. Returns
+    `had` if that is not more.
     """
     return max(had, min(2 * had, cap, largest))
 
 
 def died_of_memory(st: State, attempt: TaskAttempt) -> None:
-    """Give later attempts of the job more memory, unless that was done since this one began."""
+    """Give later attempts of the job more memory, unless that was already done after this one
+    began.
+    """
     kind = attempt.task.kind
     job = st.jobs[attempt.task.job_id]
     if job.spec.queue or job.state is not JobState.RUNNING:

@@ -15,7 +15,7 @@ from mrmesos.wire.heartbeat import MapOutputs
 from mrmesos.wire.ids import TrackerId
 
 REDUCES_AT_ONCE = 20
-"""With at most this many running reduces, each finished map is told at once."""
+"""With at most this many running reduces, the news of each finished map is sent at once."""
 SECONDS_PER_REDUCE = 0.001
 """With more, the time between two rounds of news for each running reduce: about 1,000 messages a
 second for a job.
@@ -24,7 +24,7 @@ ROUND_SECONDS_MAX = 1.0
 
 
 def send_news(st: State) -> None:
-    """Tell reduces that began of all outputs, and the others of what is new."""
+    """Send the news: all outputs to reduces that just began, and new outputs to the others."""
     began, st.changes.reduces_began = st.changes.reduces_began, {}
     for job, tracker_id in began:
         if job.id in st.jobs:
@@ -38,7 +38,9 @@ def send_news(st: State) -> None:
 
 
 def _due(st: State, job: JobInProgress) -> bool:
-    """Whether a job's news is sent now. It is if no further map may end: reduces wait for it."""
+    """Whether a job's news is sent now. It is sent at once if no further map may end, because
+    reduces wait for it.
+    """
     reduces = len(job.running_reduces)
     if reduces <= REDUCES_AT_ONCE or job.maps.over is not None:
         return True

@@ -48,7 +48,7 @@ def _wanted(st: State, jobs: JobSet) -> int:
 
 def _take_back(st: State, order: Fair, due: int) -> None:
     """Kill attempts until their cost reaches `due`. Attempts that are being killed already count.
-    No pool falls below its own share by this.
+    No pool falls below its own share through this.
     """
     pools = order.pools()
     cpus, weights = st.cluster.size.get("cpus", 0), sum(pool.share.weight for pool in pools)

@@ -19,7 +19,7 @@ class Quota:
             self.spend(st.settings.tracker)
 
     def within(self, free: Amounts) -> Amounts:
-        """The part of `free` that may be taken."""
+        """The part of `free` that the framework may take."""
         return {n: min(amount, self._left.get(n, amount)) for n, amount in free.items()}
 
     def allows(self, need: Amounts) -> bool:

@@ -19,7 +19,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 
 def begin(st: State) -> None:
-    """Start reconciliation. A new subscription does not carry over what we asked before."""
+    """Start reconciliation. A new subscription forgets what we asked in the old one."""
     asking = st.subscription.asking
     asking.since, asking.pause = st.now, FIRST_PAUSE_SECONDS
     asking.next = st.now + asking.pause

@@ -10,9 +10,9 @@ TaskTracker may be stopped. The longer it is silent, the more we do:
   is on parole: we avoid it for PAROLE_SECONDS, and twice as long each further time, until we hear a
   TaskTracker there. If no other agent takes work, we use it nevertheless.
 - A task may itself stop its TaskTracker. So each task that ran on a TaskTracker we gave up is a
-  suspect. Once is chance. From then on, a TaskTracker that runs this task expires sooner. After
-  TRIAL_SILENCES times, nothing starts beside the task, so that no other task becomes a suspect.
-  After SILENCES_MAX times, its job fails.
+  suspect. A single time may be chance. From then on, a TaskTracker that runs this task expires
+  sooner. After TRIAL_SILENCES times, nothing starts beside the task, so that no other task becomes
+  a suspect. After SILENCES_MAX times, its job fails.
 """
 
 from __future__ import annotations
@@ -41,14 +41,18 @@ SLEPT_SECONDS = 5.0
 
 
 def wake(st: State) -> None:
-    """Note a tick. If the last tick is long ago, we could not hear anybody in between."""
+    """Note a tick. If the last tick was long ago, this process could not receive heartbeats in
+    between.
+    """
     if st.now - st.ticks.last > SLEPT_SECONDS:
         st.ticks.woke = st.now
     st.ticks.last = st.now
 
 
 def last_sign(st: State, tracker: Tracker) -> float:
-    """The last time we heard a TaskTracker, or the time from which we could have heard it."""
+    """The time of a TaskTracker's last heartbeat, or a later time from which we could have received
+    one.
+    """
     return max(tracker.launched if tracker.heard is None else tracker.heard, st.ticks.woke)
 
 
@@ -59,7 +63,7 @@ def look(st: State, tracker: Tracker) -> None:
         return
     if not tracker.silent:
         tracker.silent = True
-        st.cluster.losses += 1  # maps with data on this agent stop waiting for it
+        st.cluster.losses += 1  # maps with data on this agent no longer wait for it
     st.cluster.avoiding_until = max(st.cluster.avoiding_until, st.now + 1.0)
 
 
@@ -76,7 +80,9 @@ def heard(st: State, tracker: Tracker) -> None:
 
 
 def unheard(st: State, attempt: TaskAttempt) -> bool:
-    """Whether we hear nothing of an attempt: its TaskTracker is silent, or nobody reported it."""
+    """Whether an attempt is unheard: its TaskTracker is silent, or nobody has reported the
+    attempt.
+    """
     slot, tracker = st.cluster.slots[attempt.slot_id], st.cluster.trackers.get(attempt.tracker_id)
     return tracker is None or tracker.silent or not_spoken_of(st, slot)
 

@@ -1,11 +1,11 @@
-"""Backup attempts of slow tasks: which tasks want one.
+"""Backup attempts: which slow tasks want one.
 
 This is LATE (Zaharia et al., OSDI 2008) in Hadoop's form (JobInProgress.findSpeculativeTask). An
 attempt is slow if its progress rate is low. The slow attempt that would end last gets its backup
-first. Few backups run at a time, and none on a slow agent. Beyond both, we start a backup only if
-it is likely to end first: the rest of the slow attempt takes longer than a typical whole attempt.
-An attempt without progress for as long as a typical attempt counts as hung. Progress arrives per
-batch of records, and the last batch is reported when it is read, not when it is done.
+first. Few backups run at a time, and none on a slow agent. Unlike LATE and Hadoop, we start a
+backup only if it is likely to end first: the rest of the slow attempt takes longer than a typical
+whole attempt. An attempt without progress for as long as a typical attempt counts as hung. Progress
+arrives per batch of records, and the last batch is reported when it is read, not when it is done.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
 
 
 def began(job: JobInProgress, attempt: TaskAttempt) -> float:
-    """From when an attempt could make progress by itself. A reduce waits for the last map."""
+    """The time from which an attempt could make progress by itself. A reduce waits for the last
+    map.
+    """
     if attempt.task.kind is not TaskKind.REDUCE or job.maps.over is None:
         return attempt.start
     return max(attempt.start, job.maps.over)

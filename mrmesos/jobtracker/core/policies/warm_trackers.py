@@ -29,8 +29,8 @@ def missing(st: State) -> int:
 
 
 def _stays(st: State, tracker: Tracker) -> bool:
-    """Whether a TaskTracker counts. One that has ended, or on an agent that takes no work, does
-    not, or a healthy TaskTracker would leave in its place.
+    """Whether a TaskTracker counts. It does not if it has ended, or if its agent takes no work.
+    Otherwise a healthy TaskTracker would leave in its place.
     """
     if tracker.ended is not None:
         return False

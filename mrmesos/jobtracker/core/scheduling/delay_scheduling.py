@@ -15,7 +15,9 @@ NODE, RACK, ANY = 0, 1, 2
 """Locality levels: how far from its data a map may start now."""
 
 REST = 4
-"""After a wait in vain, the job does not wait again before this many times the wait has passed."""
+"""After a wait without a local launch, the job does not wait again until this many times its length
+has passed.
+"""
 
 
 MEMORY = 8
@@ -64,11 +66,11 @@ class DelayClock:
     before: tuple[float, int, int] | None = None
     """`since`, `passed` and `again` of a wait that a local launch ended."""
     relaxed: float | None = None
-    """When a wait last ended in vain, which raised the level."""
+    """When a wait last ended without a local launch. That raised the level."""
     launched: int = 0
     """Maps started since `relaxed`."""
     spent: Wait = NO_WAIT
-    """The sum of the waits that ended in vain."""
+    """The sum of the waits that ended without a local launch."""
 
     def __post_init__(self) -> None:
         self.level = self._least()
@@ -104,7 +106,8 @@ class DelayClock:
         return 0 < self.wait.offers <= self.skipped
 
     def over(self, now: float, chances: Chances, *, racks: bool) -> float | None:
-        """The wait ended in vain. Returns the deadline of the next wait, if that one has a time.
+        """The wait ended without a local launch. Returns the deadline of the next wait, if that one
+        has a time.
 
         If no rack is known (`racks` is False), the next level is ANY.
         """
@@ -151,7 +154,7 @@ class DelayClock:
         return again > 0 and 2 * again >= chances.passed - self.passed
 
     def forget(self) -> bool:
-        """Reset the clock: no wait runs, and none ended in vain. Returns whether it changed."""
+        """Reset the clock, as if the job had never waited. Returns whether it changed."""
         if self.since is None and self.relaxed is None and self.before is None:
             return False
         self.since = self.relaxed = self.before = None

@@ -1,4 +1,4 @@
-"""Whether an attempt may start on an agent: by what its job demands, and by what is free there.
+"""Whether an attempt may start on an agent: its job's demands are met, and enough is free there.
 
 Comes in: an agent, or what is free on it. Goes out: sets of jobs, or yes and no. Pure.
 """
@@ -47,7 +47,7 @@ class Fit:
     left: int = 0
 
     def asks(self, need: Amounts) -> dict[str, int]:
-        """What a slot for `need` takes of Mesos."""
+        """The resources that a slot for `need` takes from the offer."""
         return {**need, "cpus": max(LEAST_CPUS, need.get("cpus", 0) - self.left)}
 
     def fits(self, need: Amounts) -> bool:
@@ -61,7 +61,7 @@ class Fit:
         return True
 
     def lacks(self, need: Amounts) -> dict[str, int]:
-        """What is missing for a slot for `need`. Empty if it fits."""
+        """The resources that a slot for `need` lacks here. Empty if it fits."""
         free, beside = self.free, self.beside
         asked = self.asks(need) if self.left else need
         missing = {n: a + beside.get(n, 0) - free.get(n, 0) for n, a in asked.items()}

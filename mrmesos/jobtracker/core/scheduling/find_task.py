@@ -83,7 +83,7 @@ def find_for(
     entry: JobEntry,
     kind: TaskKind,
 ) -> Found | None:
-    """What `find_task` would find if only tasks of this kind of this job waited, and none of its
+    """The result of `find_task` if only tasks of this kind of this job waited, and none of its
     conditions on agents and sizes kept them off. This begins no wait. Valid after `flush`.
     """
     crowded_since = entry.crowded_since
@@ -288,7 +288,7 @@ class _Search:
 
     def _unheard(self, choice: Found | None) -> Found | None:
         """Another attempt of a task that runs on a silent TaskTracker, if it goes before `choice`.
-        It does if its job comes before, or if the chosen reduce would wait for this map.
+        It goes first if its job comes first, or if the chosen reduce would wait for this map.
         """
         ahead, of, kind = EVERY_JOB, None, None
         if choice is not None:

@@ -40,14 +40,16 @@ class JobEntry:
     map_shape: Shape = field(init=False)
     reduce_shape: Shape = field(init=False)
     waits: tuple[bool, ...] = NOTHING_WAITS
-    """What waits, as the index has it: maps, reduces, maps that failed, maps without preference."""
+    """The waiting tasks that the index knows: maps, reduces, failed maps, maps without
+    preference.
+    """
     crowded_since: float | None = None
     """When an agent was first passed over because it runs its share of the job's reduces."""
     left: bool = False
     """Whether the job has left the index."""
 
     def enter(self, shapes: Shapes) -> None:
-        """Note there what the job's tasks need."""
+        """Enter the needs of the job's tasks there."""
         settings = self.job.settings
         self.map_shape, self.reduce_shape = (
             shapes.setdefault(tuple(sorted(need.items())), Shape(need))
@@ -57,7 +59,7 @@ class JobEntry:
         self.reduce_shape.reduces |= self.bit
 
     def leave(self, shapes: Shapes) -> None:
-        """Forget there what the job's tasks needed."""
+        """Remove the needs of the job's tasks from there."""
         self.map_shape.maps &= ~self.bit
         self.reduce_shape.reduces &= ~self.bit
         for shape in (self.map_shape, self.reduce_shape):

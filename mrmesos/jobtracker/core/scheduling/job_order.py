@@ -3,11 +3,11 @@
 A set of jobs is one integer (job_set.py). So a choice is a few integer operations,
 however many jobs there are. (Fair shares also look at each pool before the chosen one.)
 
-What a job uses is counted in thousandths of a CPU. An attempt's dominant resource is the one of
+A job's use is counted in thousandths of a CPU. An attempt's dominant resource is the resource of
 which it takes the largest part of the cluster. The attempt counts as the same part of the cluster's
 CPUs: on a cluster with 4 GiB for each CPU, an attempt of 1 CPU and 8 GiB counts as two CPUs. This
-is dominant resource fairness (Ghodsi et al., NSDI 2011) among pools, in a unit in which people can
-set minimum shares.
+is dominant resource fairness (Ghodsi et al., NSDI 2011) among pools, in a unit that is easy to use
+for minimum shares.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Levels:
 
 @dataclass(slots=True, eq=False)
 class Rank:
-    """What decides a job's turn. Priority 0 goes first. `used` is in thousandths of a CPU."""
+    """The facts that decide a job's turn. Priority 0 goes first. `used` is in thousandths of a
+    CPU.
+    """
 
     bit: JobSet
     priority: int
@@ -130,8 +132,8 @@ class Fifo:
 
 
 HALF_A_TASK = 500
-"""Half a task of one CPU, added to what a pool uses before pools are compared. Hadoop compares use
-alone. That rounds up pools of small weight at the cost of a large one, which can then stay more
+"""Half a task of one CPU, added to what a pool uses before pools are compared. Hadoop compares only
+the use. That rounds up pools of small weight, at the cost of a large pool, which can then stay more
 than a task below its share. With the half task, shares are rounded to the nearest, as in Webster's
 method of apportionment.
 """

@@ -1,4 +1,4 @@
-"""What users see of a chain: its state, and its steps with the status of their jobs."""
+"""The status of a chain for users: its state, and its steps with the status of their jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed while one event was handled: records for the journal, and news for reduces.
+"""The changes that one event made: records for the journal, and news for reduces.
 
 Each `transition()` reports here what changed (model/listeners.py). The records are made once,
 at the end of the event, from the state that things have then.
@@ -41,8 +41,8 @@ _NOTICE = END_NOTIFICATION_URL.name.removesuffix("url")
 class Changes:
     """A ChangeListener. If `on` is False there is no journal, and nothing is noted for it.
 
-    `news` holds the jobs whose reduces must hear of map outputs, and `reduces_began` the reduces
-    that must hear of all (policies/output_news.py).
+    `news` holds the jobs whose reduces must hear of map outputs, and `reduces_began` has the
+    reduces that must hear of all outputs (policies/output_news.py).
     """
 
     __slots__ = (
@@ -190,7 +190,9 @@ class Changes:
         self.reduces_began[job, tracker_id] = None
 
     def take(self, st: State) -> WriteRecords | None:
-        """What the journal must write after this event. None if there is nothing to write."""
+        """The command with all that the journal must write after this event. None if there is
+        nothing.
+        """
         whole = self._whole
         others = self._slots or self._trackers or self._forgotten or self._task_ends or whole
         if not others:  # most events

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from mrmesos.wire.heartbeat import Action, MapOutputs, Numbered
 
 MAX_ACTIONS = 100_000
-"""Most unacknowledged actions. A TaskTracker with more is given up: it does not listen."""
+"""Most unacknowledged actions. A TaskTracker with more does not listen, and is given up."""
 MAX_ACTIONS_OF_ANSWER = 1_000
 """Most actions in one answer. The others go with the next answers."""
 

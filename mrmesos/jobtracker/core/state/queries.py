@@ -1,4 +1,4 @@
-"""What users, TaskTrackers and the shell ask of jobs, chains and queues. It changes no state.
+"""Answers to users, TaskTrackers and the shell about jobs, chains and queues. No state changes.
 
 Comes in: the state and an id. Goes out: the status, report or facts of one job or chain, or of all.
 Thread: the core's, between two events.
@@ -82,7 +82,7 @@ def queue_ends(st: State, queue_id: str) -> TaskEnds | None:
 
 
 def job_facts(st: State, job_id: str) -> JobFacts | None:
-    """What TaskTrackers fetch about a job. None if it is not in progress."""
+    """The facts of a job for TaskTrackers. None if it is not in progress."""
     job = st.jobs.get(job_id)
     if job is None:
         return None
@@ -105,7 +105,7 @@ def works_for(st: State, tracker_id: TrackerId, job_id: str) -> bool:
 
 
 def attempt_logs(st: State, attempt_id: str) -> AttemptLogs | None:
-    """Where an attempt's logs are. None if the attempt is unknown."""
+    """The place of an attempt's logs. None if the attempt is unknown."""
     try:
         name = ids.parse_attempt(attempt_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What users see of a queue of free tasks, and the jobs that hold its tasks."""
+"""The status of a queue of free tasks for users, and the jobs that hold its tasks."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def lost_status(queue_id: str, now: float, words: str) -> QueueStatus:
 
 
 def job_spec(queue: QueueSpec, task: TaskSpec, queue_id: str, shared: Amounts) -> JobSpec:
-    """The job of a queue that holds the tasks that demand what `task` does. `shared` names the
+    """The job of a queue that holds the tasks with the same demand as `task`. `shared` names the
     global resources.
     """
     here = {n: a for n, a in task.need.items() if n not in ("cpus", "mem") and n not in shared}

@@ -1,4 +1,5 @@
-"""What pages show of queues of free tasks. Each function copies a bounded piece of the state.
+"""The data of queues of free tasks for web pages. Each function copies a bounded piece of the
+state.
 
 Thread: the core's, between two events.
 """
@@ -24,13 +25,13 @@ RUNNING_MAX = 200
 TASKS_MAX = 200
 """Most running, and most waiting, tasks of one queue that a page shows."""
 SCAN_MAX = 5_000
-"""Most tasks that are looked at for one page: a queue may have a million."""
+"""For one page, at most this many tasks are looked at: a queue may have a million."""
 AFTER_MAX = 5
-"""Most tasks that the page names of those which one task waits for."""
+"""The page names at most this many of the tasks for which one task waits."""
 
 
 class QueueLine(Struct, frozen=True, kw_only=True):
-    """A queue in a list. `tasks` are those that are not over."""
+    """A queue in a list. `tasks` is the number of its tasks that are not over."""
 
     queue_id: str
     name: str
@@ -46,7 +47,7 @@ class QueueLine(Struct, frozen=True, kw_only=True):
 
 
 class FreeTaskView(Struct, frozen=True, kw_only=True):
-    """A free task that is not over. `after` are the keys of those that it waits for."""
+    """A free task that is not over. `after` are the keys of the tasks for which it waits."""
 
     key: int
     name: str
@@ -72,7 +73,7 @@ class QueueView(Struct, frozen=True, kw_only=True):
     status: QueueStatus
     needs: dict[str, Amounts]
     shared: dict[str, int]
-    """What its running attempts hold of global resources."""
+    """The global resources that its running attempts hold."""
     tasks: tuple[FreeTaskView, ...] = ()
     total: int = 0
     unread_bytes: int = 0

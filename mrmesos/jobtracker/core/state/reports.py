@@ -1,4 +1,4 @@
-"""What users see of a job: its status, its report, its logs, and what is kept after its end."""
+"""The view of a job for users: its status, report and logs, also after its end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ ROWS_KEPT = 200_000
 """Most attempts kept of ended jobs, over all jobs."""
 TAIL_CHARACTERS = 16_384
 TAILS_CHARACTERS = 32 << 20
-"""Most characters kept of attempts' output: TAIL_ for one attempt, TAILS_ for all together."""
+"""At most this many characters of attempts' output are kept: TAIL_ for one attempt, TAILS_ for
+all.
+"""
 PROFILES_CHARACTERS = 16 << 20
 """The same for profiles."""
 PROFILES_OF_JOB = 100
 TAILS_OF_JOB = 50
-"""For so many failed attempts, the history gets the last lines that they printed."""
+"""The history gets the last printed lines of at most this many failed attempts."""
 
 DAMAGED = "(its record is damaged)"
 """The name that users see of a job, a chain or a queue whose record in the journal is damaged."""
@@ -38,7 +40,7 @@ def not_restored(what: str, why: str = "") -> str:
 
 
 class AttemptLogs(NamedTuple):
-    """Where an attempt's printed output is.
+    """The place of an attempt's printed output.
 
     `url` is the base URL of its TaskTracker, or "" if that is gone or the job has ended. `kept` is
     the end of the output that the JobTracker keeps, or "". Requests to the TaskTracker are signed
@@ -56,8 +58,8 @@ class AttemptLogs(NamedTuple):
 
 
 class AttemptTexts:
-    """A text of each attempt: the end of its log, or its profile. At most `most` characters of one,
-    and the latest `total` of all.
+    """One text for each attempt: the end of its log, or its profile. Keeps at most `most`
+    characters of one text, and the latest `total` characters of all.
     """
 
     __slots__ = ("_most", "_size", "_texts", "_total")
@@ -81,11 +83,11 @@ class AttemptTexts:
             self._size -= len(oldest)
 
     def get(self, attempt_id: str) -> str:
-        """What is kept of an attempt. Empty if nothing is."""
+        """The kept text of an attempt. Empty if nothing is kept."""
         return self._texts.get(attempt_id, "")
 
     def some(self, attempt_ids: Iterable[str], most: int) -> dict[str, str]:
-        """What is kept of the first `most` of these attempts of which anything is."""
+        """The kept texts of the first `most` of these attempts that have one."""
         found = ((each, self.get(each)) for each in attempt_ids if self._texts)
         return dict(islice(((each, text) for each, text in found if text), most))
 
@@ -217,14 +219,14 @@ def run_of(
 
 
 def task_run(task: TaskInProgress) -> TaskRun:
-    """One task, as histories and pages have it."""
+    """The row of one task in histories and pages."""
     counters = task.winner.counters if task.winner is not None else {}
     files = len(task.split.slices) if task.split is not None else 0
     return TaskRun(task.id, task.kind.value, counters, task.story, files)
 
 
 def logs_of(job: JobInProgress, attempt: TaskAttempt, cluster: Cluster, kept: str) -> AttemptLogs:
-    """Where the logs of a job in progress are."""
+    """The place of the logs of a job in progress."""
     tracker = cluster.trackers.get(attempt.tracker_id)
     agent = cluster.agents.get(attempt.agent_id)
     return AttemptLogs(
@@ -239,7 +241,7 @@ def logs_of(job: JobInProgress, attempt: TaskAttempt, cluster: Cluster, kept: st
 
 
 def logs_of_ended(row: AttemptRow, kept: str) -> AttemptLogs:
-    """Where the logs of an ended job's attempt are: TaskTrackers have forgotten the job."""
+    """The place of the logs of an ended job's attempt. TaskTrackers have forgotten the job."""
     return AttemptLogs("", kept, hosts=(row.hostname,), sandbox=row.sandbox)
 
 

@@ -42,23 +42,23 @@ class IdleSlots:
     held: dict[SlotId, Slot] = field(default_factory=dict)
     """Slots that are kept for a moment, because a task waits for a better agent."""
     given_back: SlotId | None = None
-    """The slot whose end shows whether Mesos accepts what we give back."""
+    """The slot whose end shows whether Mesos takes slots back (leases.py)."""
 
 
 @dataclass(slots=True)
 class FaultyHosts:
-    """Hosts on which jobs fared badly. Written by policies/host_faults.py."""
+    """Hosts where attempts of several jobs failed. Written by policies/host_faults.py."""
 
     by_host: dict[HostName, Faults] = field(default_factory=dict)
     checked: int = 0
     """The cluster's `losses` when we last checked whether too many hosts are avoided. -1: check."""
     looked: float = _NEVER
-    """When we last looked for a host to forgive, because jobs wait."""
+    """When we last looked for an avoided host to use again, because jobs wait."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """What a restart left open. Written by restore.py and handlers/tracker_recovery.py."""
+    """Open questions after a restart. Written by restore.py and handlers/tracker_recovery.py."""
 
     life: int = 0
     """The number of JobTrackers before this one, on the same journal."""

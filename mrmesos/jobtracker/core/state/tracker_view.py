@@ -1,4 +1,4 @@
-"""What the page of a TaskTracker shows of the core. Thread: the core's, between two events."""
+"""The core's data for the page of a TaskTracker. Thread: the core's, between two events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TrackerView(Struct, frozen=True, kw_only=True):
     launched: float
     heard: float | None
     outputs: dict[str, int]
-    """How many map outputs it holds that each job may need."""
+    """For each job, the number of map outputs here that the job may need."""
     slots: list[SlotView]
     own: Amounts
 

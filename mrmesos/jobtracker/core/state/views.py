@@ -1,4 +1,4 @@
-"""What pages and metrics show of the core. Each function copies a bounded piece of it.
+"""The core's data for pages and metrics. Each function copies a bounded piece of it.
 
 Thread: the core's, between two events. So a piece must not be large: pages ask for the tasks of a
 job in pieces of PIECE (and for jobs and agents in similar ones), and the core answers offers and
@@ -82,7 +82,7 @@ def agent_ids(st: State) -> list[str]:
 
 
 def agents_of(st: State, ids: Iterable[str]) -> list[AgentView]:
-    """Those of these agents that are still known."""
+    """The views of those of these agents that are still known."""
     found = (st.cluster.agents.get(AgentId(agent_id)) for agent_id in ids)
     return [_agent(st, agent) for agent in found if agent is not None]
 
