@@ -46,7 +46,7 @@ test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.
 	touch $@
 
 docs: .venv-docs/.installed  ## the site in build/site; a dead link fails it
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 dist: .venv-release/.installed  ## wheels, wheelhouse, mrmesos.pex, SBOM and hashes in dist/; the same commit gives the same bytes
 	.venv-release/bin/hadolint release/Containerfile

@@ -16,6 +16,9 @@ FOLDERS = ("mrmesos", "tests", "examples", "benchmarks", "packages")
 OF_USERS = {"my-job.py", "numpy.py", "queue.py", "job.py", "random.py", "json.py", "wordcount.py"}
 """Scripts that pages speak of, and that nobody ships; beside those that a page itself holds."""
 
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ANCHOR = re.compile(r"^#+ (.+?)(?: \{#[\w-]+\})?$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)(?:::\w+)?`")
 
 
@@ -32,6 +35,45 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     named -= {block.title for block in blocks(page)}
     missing = {name for name in named if not any(file.endswith(f"/{name}") for file in there)}
     assert not missing
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as mkdocs makes them."""
+    found: set[str] = set()
+    for heading in _ANCHOR.findall(_FENCE.sub("", text)):
+        plain = re.sub(r"\]\([^)]*\)", "]", heading)
+        name = re.sub(r"[^\w\s-]", "", plain).strip().lower()
+        found.add(re.sub(r"[-\s]+", "-", name))
+    return found
+
+
+def dead_links(page: Path) -> list[str]:
+    """Links to files that are not there, or to headings that a page of ours does not have."""
+    dead = []
+    for link in _LINK.findall(_FENCE.sub("", page.read_text())):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        to = (page.parent / path).resolve() if path else page
+        if not to.exists() or (anchor and anchor not in anchors(to.read_text())):
+            dead.append(link)
+    return dead
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=str
+)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    assert not dead_links(page)
+
+
+def test_dead_links_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    (tmp_path / "other.md").write_text("## Why `it` waits\n")
+    page.write_text(
+        "# A\n[1](#a) [2](other.md#why-it-waits) [3](other.md#gone) [4](no.md) [5](#b)\n"
+    )
+    assert dead_links(page) == ["other.md#gone", "no.md", "#b"]
 
 
 def test_the_page_of_the_api_has_every_public_name() -> None:
