@@ -1,7 +1,7 @@
 """mrmesos: a MapReduce engine for Python on Apache Mesos.
 
-Job authors import from `mrmesos.api`; everything else is reached by the `mrmesos` command, or by
-`mrmesos.run` at the end of a script.
+Job authors import from `mrmesos.api`. The `mrmesos` command, or `mrmesos.run` at the end of a
+script, starts everything else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def run(job: type, argv: Sequence[str] | None = None) -> NoReturn:
     those of the job itself. `argv` replaces `sys.argv[1:]`. Raises TypeError for another class.
     """
     importlib.import_module("mrmesos.startup").prepare()  # by name: rooms above are not imported
-    if not sys.flags.safe_path and sys.path:  # what lies beside the script hides no module of ours
+    if not sys.flags.safe_path and sys.path:  # files beside the script hide no module of ours
         sys.path.append(sys.path.pop(0))
     importlib.import_module("mrmesos.cli.script").main(job, argv)
     raise AssertionError("main exits")

@@ -20,7 +20,7 @@ from typing import NoReturn
 SECONDS = 4.0
 """After SIGTERM or SIGHUP: 5 s, minus the delay that a busy machine adds."""
 PATIENT_SECONDS = 60.0
-"""After SIGINT: a person is there, who can press Ctrl-C again."""
+"""After SIGINT. It is longer, because a person is there and can press Ctrl-C again."""
 
 
 class LastCall:
@@ -76,8 +76,8 @@ def leave(code: object = None, end: Callable[[int], NoReturn] = os._exit) -> NoR
     """End the process with the `code` of a SystemExit, without taking the interpreter apart.
 
     Python would free each object of each module: 25 ms in each of three processes that end one
-    after another. As in an ordinary end, threads are waited for that are no daemons, functions of
-    `atexit` run, and output is written.
+    after another. As in an ordinary end, we wait for threads that are no daemons, run the functions
+    of `atexit`, and write the output.
     """
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)

@@ -1,8 +1,8 @@
 """Runs the `mrmesos` command in a fork of this process, which has imported most of what it needs.
 
 A new interpreter would import it again: 650 of the 900 million instructions of minimesos' imports.
-The child is a process like another. Only its command line is that of its parent.
-Thread: main, and no other may run; the child would miss it, and keep the locks that it holds.
+The child is an ordinary process, except that it shows its parent's command line. Thread: main. No
+other thread may run: the child would lack it, but would keep its locks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def may_fork() -> bool:
 
 
 class Forked:
-    """A running `mrmesos ARGUMENTS` in its own session. Its interface is that of Popen."""
+    """A running `mrmesos ARGUMENTS` in its own session. It has the interface of Popen."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Forked:
     ) -> None:
         """`output`: descriptor for stdout and stderr. `keep`: others that the child gets, too."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # or both would write it
+            stream.flush()  # otherwise both would write it
         reads, writes = os.pipe()
         try:
             self.pid = os.fork()
@@ -90,7 +90,7 @@ def _become(
         for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208
             if int(entry) > 2 and int(entry) not in keep:
                 _close(int(entry))
-        atexit._clear()  # what the parent cleans up is not ours
+        atexit._clear()  # the parent cleans up its own things
         os.environ.clear()
         os.environ.update(environment)
         sys.argv = ["mrmesos", *arguments]
@@ -102,5 +102,5 @@ def _become(
 
 
 def _close(fd: int) -> None:
-    with contextlib.suppress(OSError):  # it was the listing itself
+    with contextlib.suppress(OSError):  # it was the descriptor of the listing itself
         os.close(fd)

@@ -1,7 +1,7 @@
 """Numbers in Prometheus' text format, for the JobTracker and for TaskTrackers.
 
 Names and units follow Prometheus' conventions: base units, `_total` for what only grows.
-prometheus_client is imported at first use, as it would delay every start.
+prometheus_client is imported at first use, because it would delay every start.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 PATH = "/metrics"
 Values = Mapping[Any, float]
-"""The values of a metric by those of its labels: tuples of texts, which are not one type, as mypy
-takes the empty tuple for another.
+"""The values of a metric, by the values of its labels (tuples of texts). The tuples have two types,
+because for mypy the empty tuple is another type.
 """
 
 
@@ -45,7 +45,7 @@ def counter(name: str, what: str, values: Values, *labels: str) -> Metric:
 
 
 def exposition(families: Iterable[Metric]) -> bytes:
-    """The text that a scraper gets."""
+    """The text for a scraper."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 

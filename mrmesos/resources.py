@@ -4,7 +4,7 @@ Mesos computes scalars in thousandths: sums and comparisons of `Value::Scalar` u
 long (see its document "Mesos attributes and resources"), so 0.1 + 0.2 is 0.3 there. Integers of
 thousandths give the same results and are fast. Besides `cpus`, `mem` and `disk` (both in MiB) and
 `gpus`, an operator may define any name, such as `db_connections`. The amount of a range, such as
-`ports`, is the number of its values; a single value is never cut.
+`ports`, is the number of its values. A single value is never cut.
 
 Everything here is pure. Functions never change the Resource objects they get, and results may share
 them. Treat both as read-only.

@@ -1,4 +1,4 @@
-"""What each of our processes does before its other imports. Standard library only.
+"""The first steps of each of our processes, before its other imports. Standard library only.
 
 Users' files may be named like modules that we need (`random.py`, `queue.py`), and a process may be
 started without descriptors 0 to 2. Thread: main.
@@ -19,7 +19,9 @@ PATH_LAST = "MRMESOS_PATH_LAST"
 
 
 def prepare(module: bool = False) -> None:
-    """Keep users' names out of the way. `module`: started by `python -m`."""
+    """Keep users' files from hiding our modules. `module`: the process was started by `python
+    -m`.
+    """
     open_standard_descriptors()
     if module and not sys.flags.safe_path and sys.path:
         del sys.path[0]  # the current directory
@@ -27,10 +29,10 @@ def prepare(module: bool = False) -> None:
 
 
 def search_last() -> None:
-    """Search the directories that PYTHONPATH names relatively after all others.
+    """Search directories with a relative path in PYTHONPATH after all others.
 
-    They are made absolute for the processes that this one starts, in other directories. A plain
-    Python would search them first: also for the modules that we import.
+    They become absolute, because this process starts others in other directories. Plain Python
+    would search them first, also for the modules that we import.
     """
     given = os.environ.get("PYTHONPATH", "")
     if sys.flags.ignore_environment or not given:
@@ -48,7 +50,9 @@ def search_last() -> None:
 
 
 def open_standard_descriptors() -> None:
-    """Lead closed descriptors 0 to 2 to /dev/null, so that no file of ours becomes one of them."""
+    """Open closed descriptors 0 to 2 on /dev/null, so that no file of ours gets one of these
+    numbers.
+    """
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(fd)
@@ -66,7 +70,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _MayBeFull(io.FileIO):
-    """Loses what a full disk does not take."""
+    """A stream that drops text if the disk is full."""
 
     def write(self, data: Any) -> int:
         try:
@@ -78,7 +82,7 @@ class _MayBeFull(io.FileIO):
 
 
 def survive_full_stderr() -> None:
-    """Progress and warnings go to stderr. A full disk there must not end what they tell of."""
+    """Progress and warnings go to stderr. If the disk is full there, the work itself must go on."""
     given = sys.stderr
     if not isinstance(given, io.TextIOWrapper):
         return

@@ -15,7 +15,7 @@ STORY_LINES = 20
 
 
 class BadTransition(AssertionError):
-    """A change of state that cannot be; the message ends with the thing's story."""
+    """A change of state that the table does not allow. The message ends with the thing's story."""
 
 
 class Named(Protocol):
@@ -23,7 +23,7 @@ class Named(Protocol):
 
     @property
     def id(self) -> str:
-        """What it is called."""
+        """Its name in messages."""
 
 
 class Transitions:

@@ -67,6 +67,7 @@ def test_sentences_are_short(page: Path) -> None:
 ROOMS = (
     *("access", "conf", "election", "io", "mesos", "minimesos", "task", "tasktracker", "wire"),
     *("worker", "jobtracker/core", "jobtracker/http", "jobtracker/mesos", "jobtracker/storage"),
+    *("jobtracker/history", "jobtracker/pages"),
 )
 
 

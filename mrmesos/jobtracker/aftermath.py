@@ -1,6 +1,6 @@
-"""What is told of jobs beside the core: the history, the URLs that want to hear of ends, traces.
+"""Passes ended jobs on: to the history, to the URLs that want to hear of ends, and to traces.
 
-Comes in: ended jobs, from the core's thread, which never waits. Goes out: to each of them.
+Comes in: ended jobs, from the core's thread, which never waits. Goes out: calls of those three.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ class Aftermath:
             self.tracer.job_ended(run)
 
     def catch_up(self, ended: Iterable[JobReport], notices: Iterable[NoticeRecord]) -> None:
-        """Do what an earlier JobTracker on this journal may not have done."""
+        """Repeat the calls that an earlier JobTracker on this journal may not have made."""
         if self.history is not None:
             self.history.catch_up(list(ended))
         self.notifier.resume(notices)
 
     def stop(self, timeout: float) -> bool:
-        """Finish what waits. Returns False if the history is not written after `timeout` s."""
+        """Finish the waiting work. Returns False if the history is not written after `timeout`
+        s.
+        """
         clean = self.history is None or self.history.stop(timeout)
         self.notifier.stop(timeout)
         if self.tracer is not None:

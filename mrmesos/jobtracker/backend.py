@@ -55,8 +55,8 @@ from mrmesos.wire.queue import QueueRequest, QueueSpec, QueueStatus, TaskEnds
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_KEYS = 10_000
-"""Most submissions whose idempotency key is remembered. Also the most TaskTrackers whose heartbeats
-are ignored after one was set aside.
+"""The idempotency keys of at most this many submissions are remembered. The same limit holds for
+TaskTrackers whose heartbeats are ignored after one was set aside.
 """
 
 
@@ -188,7 +188,7 @@ class CoreBackend:
         return self.look(read)
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where the logs of an attempt can be read."""
+        """The place of an attempt's logs."""
         return self.look(lambda st: queries.attempt_logs(st, attempt_id))
 
     def submit(self, spec: JobSpec, key: str) -> Future[str]:
@@ -246,7 +246,7 @@ class CoreBackend:
 
     @property
     def queue_wait(self) -> float:
-        """A part of the lease: a client that waits is not silent."""
+        """A part of the lease, so that a waiting client does not count as silent."""
         return self._conf.get_as(QUEUE_LEASE_SECONDS) / 3
 
     def queue_ends(self, queue_id: str, taken: int) -> Future[TaskEnds | None]:
@@ -262,7 +262,9 @@ class CoreBackend:
     def _take(
         self, key: str, make: Callable[[], JobSubmitted | ChainSubmitted | QueueSubmitted]
     ) -> str:
-        """Accept what was submitted, unless that has happened before. Returns its id."""
+        """Accept a submission, unless that has happened before. Returns the id of the job, chain or
+        queue.
+        """
         if key and key in self._keys:
             return self._keys[key]
         if self._closing:
@@ -272,7 +274,7 @@ class CoreBackend:
         event = make()
         name = _name(event)
         if missing := self.codes.pin(name, event.spec.uploads()):
-            raise BadRequest(f"{missing} is not here; upload it, then submit")
+            raise BadRequest(f"{missing} is not stored here; upload it, then submit again")
         self._live.add([name])
         if key:
             self._keys[key] = name
@@ -329,8 +331,8 @@ class CoreBackend:
         return self._thread.ask_from_loop(lambda: self.hear(tracker_id, AnswerAsked(tracker_id)))
 
     def hear(self, tracker_id: str, event: HeartbeatReceived | AnswerAsked) -> HeartbeatAnswer:
-        """Handle a heartbeat, in the core's thread. Also that of an unknown TaskTracker: it shows
-        that its agent lives.
+        """Handle a heartbeat, in the core's thread. It may come from an unknown TaskTracker: it
+        shows that the agent lives.
         """
         if tracker_id not in self._not_heard:
             try:
@@ -352,7 +354,7 @@ class CoreBackend:
 
 
 def _name(event: JobSubmitted | ChainSubmitted | QueueSubmitted) -> str:
-    """The id of what was submitted."""
+    """The id of the submitted job, chain or queue."""
     match event:
         case ChainSubmitted():
             return event.chain_id

@@ -132,7 +132,9 @@ class CoreThread:
         return answer
 
     def ask_from_loop(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        """As `ask`, for many questions in an event loop: the answers of a batch wake it once."""
+        """Like `ask`, for an event loop with many questions: all answers of a batch wake it
+        once.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._ask(_Question(function, answer, loop))

@@ -1,4 +1,4 @@
-"""What of the JobTracker faces the network: API, pages, metrics, their server and its address.
+"""The network side of the JobTracker: API, pages, metrics, their server and its address.
 
 Comes in: requests, in the server's thread; calls of the service, from the core's thread. Goes out:
 questions to the core (backend.py).

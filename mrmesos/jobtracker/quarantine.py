@@ -1,10 +1,9 @@
-"""Sets events aside at which the core raised an exception.
+"""Sets an event aside if the core raised an exception over it.
 
 After an exception the core may be half changed. So the service builds a new core from the journal,
-as a start does, without the event. All that the old core did for this event is gone
-(docs/failures-design.md).
-Comes in: such an event. Goes out: a note in the log, counts, and the answer that Mesos expects.
-Thread: the core's thread.
+as at a start, without the event. All changes that the old core made for this event are gone
+(docs/failures-design.md). Comes in: such an event. Goes out: a note in the log, counts, and the
+answer that Mesos expects. Thread: the core's thread.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ OWN_FAULT_SECONDS = 60.0
 within this time, the service fails, because a new core does not mend such a fault.
 """
 REFUSE_SECONDS = 3600.0
-"""Filter of a declined offer at which the core raised."""
+"""The filter of an offer that is declined because the core raised over it."""
 STORY_CHARACTERS = 2_000
 KNOWN_MAX = 10_000
 
@@ -89,7 +88,7 @@ class Quarantine:
         return bool(self._known) and isinstance(event, SlotUpdated) and _name(event) in self._known
 
     def take(self, event: Event, problem: Exception) -> None:
-        """Note and log an event at which the core raised `problem`.
+        """Note and log an event over which the core raised `problem`.
 
         Raises `problem` for the second event within OWN_FAULT_SECONDS that no peer sent.
         """

@@ -306,7 +306,7 @@ class JobTrackerService:
 
     @property
     def left_behind(self) -> str:
-        """A text: what `stop()` has not ended at Mesos so far. Empty if nothing remains."""
+        """A text: the things that `stop()` left at Mesos so far. Empty if nothing remains."""
         left = "" if self._link is None else self._link.left
         if left and self._deaf:
             left += f"; {self._deaf} TaskTrackers were not told to leave"

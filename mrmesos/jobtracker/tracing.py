@@ -42,7 +42,7 @@ QUEUE_MAX = 10_000
 BATCH_MAX, BATCH_SECONDS = 512, 2.0
 SEEN_MAX = 200_000
 ROWS_MAX = 10_000
-"""Most attempts without a report (lost, killed) of one job that get a span."""
+"""Of one job's attempts without a report (lost, killed), at most this many get a span."""
 MESSAGE_CHARACTERS = 1_000
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _MISSING = "traces need OpenTelemetry: pip install 'mrmesos[otel]'"
@@ -75,7 +75,9 @@ class Tracer:
     """Sends spans until `stop()`."""
 
     def __init__(self, endpoint: str | None) -> None:
-        """`endpoint` gets the spans; None: what OTEL_* variables name. Raises ImportError."""
+        """`endpoint` gets the spans. If it is None, OTEL_* variables name the endpoint. Raises
+        ImportError.
+        """
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -128,7 +130,7 @@ class Tracer:
         self._put(partial(self._job, run))
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, for at most `timeout` seconds."""
+        """Send the waiting spans, for at most `timeout` seconds."""
         try:
             self._queue.put(None, timeout=timeout)
         except queue.Full:

@@ -1,5 +1,4 @@
-"""What is kept of ended jobs, and what differs between two of them. Pure: no files, no threads.
+"""The records of ended jobs, and the differences between two of them. Pure: no files, no threads.
 
-Comes in: an ended job, as the core gives it away. Goes out: the record to keep, and comparisons.
-Thread: any.
+Comes in: an ended job, from the core. Goes out: the record to keep, and comparisons. Thread: any.
 """

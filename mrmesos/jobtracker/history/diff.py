@@ -1,4 +1,4 @@
-"""What differs between two runs of a job: settings, durations, counters."""
+"""The differences between two runs of a job: settings, durations, counters."""
 
 from __future__ import annotations
 

@@ -21,9 +21,11 @@ from mrmesos.wire.job import AttemptRow
 from mrmesos.wire.task import AttemptState, ErrorKind, Locality
 
 _SUCCEEDED, _FAILED = AttemptState.SUCCEEDED.value, AttemptState.FAILED.value
-"""As texts: comparisons of members cost several times as much, and there may be many attempts."""
+"""These are texts, not members of the enum. Comparing members costs several times as much, and
+there may be many attempts.
+"""
 LEAST_SECONDS = 5.0
-"""A fault that costs less is not worth a line."""
+"""A fault that costs less than this is not worth a line."""
 SKEW = 3.0
 """A task is skewed if it gets this many times the median."""
 STRAGGLER = 2.0
@@ -61,7 +63,7 @@ def _won(record: HistoryRecord, kind: TaskKind) -> _Won:
 
 
 def findings(record: HistoryRecord) -> list[Finding]:
-    """All findings, those that cost most first."""
+    """All findings, the most expensive first."""
     won = {kind: _won(record, kind) for kind in SETS}
     maps = won[TaskKind.MAP]
     bad_hosts = list(_bad_hosts(record))
@@ -244,7 +246,7 @@ def _retries(record: HistoryRecord) -> Iterator[Finding]:
 
 
 def _bad_hosts(record: HistoryRecord) -> Iterator[Finding]:
-    """Hosts on which attempts failed, or took long, unlike elsewhere."""
+    """Hosts on which attempts failed or took long, while attempts elsewhere did not."""
     rows = [row for row in record.report.attempts if row.end is not None]
     failed = [row for row in rows if row.state == _FAILED]
     if len(failed) < FEW:
@@ -262,8 +264,8 @@ def _bad_hosts(record: HistoryRecord) -> Iterator[Finding]:
             what="bad host",
             words=f"{number} of {ran[host]} attempts on {host} failed, and {others} of "
             f"{elsewhere} elsewhere{why}",
-            help=f"look at {host}; job.constraints='hostname != {host}' keeps off, and a smaller "
-            "job.maxtaskfailures.per.tracker gives such a host up sooner",
+            help=f"look at {host}; job.constraints='hostname != {host}' avoids it, and a smaller "
+            "job.maxtaskfailures.per.tracker avoids such a host sooner",
             seconds=sum(_seconds(row) for row in failed if row.hostname == host),
         )
 
@@ -285,7 +287,7 @@ def _slow_hosts(won: _Won, kind: TaskKind) -> Iterator[Finding]:
             words=f"{len(times[host])} {kind}s on {host} took {duration(seconds)}, and "
             f"{duration(typical)} elsewhere (medians)",
             help=f"look at {host}: its disks, and what else runs there; "
-            f"job.constraints='hostname != {host}' keeps off",
+            f"job.constraints='hostname != {host}' avoids it",
             seconds=lost,
         )
 

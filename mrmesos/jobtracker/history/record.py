@@ -17,8 +17,8 @@ from mrmesos.wire.job import AttemptRow, JobReport, JobSpec
 ROWS_MAX = 200_000
 """Most attempts in one record. Further ones are counted only."""
 PLAIN_STORY = 2
-"""A task that ran once and succeeded has a story of two lines. It is not kept: the attempt's row
-says the same.
+"""A task that ran once and succeeded has a story of two lines. We do not keep it, because the
+attempt's row says the same.
 """
 STORIES_MAX = 10_000
 
@@ -68,7 +68,7 @@ def record_of(run: JobRun) -> HistoryRecord:
 
 
 def bare_record(report: JobReport) -> HistoryRecord:
-    """The record of a job of which only its report is left."""
+    """The record of a job, if only its report is left."""
     kept, left_out = within(report)
     return HistoryRecord(
         report=kept, spreads=durations(report.attempts), attempts_left_out=left_out
@@ -86,7 +86,7 @@ def within(report: JobReport) -> tuple[JobReport, int]:
 
 
 def eventful(tasks: Iterable[TaskRun]) -> dict[str, list[str]]:
-    """The stories of tasks that did more than succeed at once; at most STORIES_MAX."""
+    """The stories of tasks that did not succeed at once; at most STORIES_MAX."""
     found: dict[str, list[str]] = {}
     for task in tasks:
         if len(task.story) > PLAIN_STORY and len(found) < STORIES_MAX:
@@ -95,7 +95,9 @@ def eventful(tasks: Iterable[TaskRun]) -> dict[str, list[str]]:
 
 
 def settings_of(spec: JobSpec) -> list[SettingRow]:
-    """All settings of a job, each with the origin of its value; first those that were given."""
+    """All settings of a job, each with the origin of its value. Settings that somebody set come
+    first.
+    """
     given = [
         SettingRow(name, value, SUBMISSION if name in spec.overridden else JOB_CLASS)
         for name, value in sorted(spec.conf.items())

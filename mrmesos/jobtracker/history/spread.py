@@ -1,4 +1,6 @@
-"""How a number is spread over the tasks of a job: minimum, median, maximum, and in which task."""
+"""The spread of a number over the tasks of a job: minimum, median, maximum, and the task that has
+the maximum.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ BINNED = frozenset(
 )
 """The counters whose bins are kept, for histograms."""
 BINNED_LEAST = 5
-"""With fewer tasks, the table says it all."""
+"""With fewer tasks, the table shows enough."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):

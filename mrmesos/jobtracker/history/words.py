@@ -43,7 +43,9 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(moment: float, now: float) -> str:
-    """`just now`, `12 s ago`, `in 3 min 00 s`. Short, as the exact time is shown beside it."""
+    """`just now`, `12 s ago`, `in 3 min 00 s`. It is short, because the exact time stands beside
+    it.
+    """
     past = now - moment
     if abs(past) < 2:
         return "just now"
@@ -82,7 +84,7 @@ def amount(name: str, thousandths: float) -> str:
 
 
 def counter(name: str, number: float) -> str:
-    """A counter's value, with the unit that its name tells."""
+    """A counter's value, with the unit from the counter's name."""
     words = name.upper().split("_")
     if any(word in _BYTES for word in words):
         return size(number)

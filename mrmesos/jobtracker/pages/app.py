@@ -33,7 +33,7 @@ class Pages:
     def __init__(
         self, source: PageSource, gate: Gate, clock: Callable[[], float] = time.time
     ) -> None:
-        """`clock` is the present that ages of things are counted to."""
+        """`clock` gives the present time, from which pages compute ages."""
         self._source, self._gate = source, gate
         self._contents = Contents(source, clock)
 
@@ -103,7 +103,7 @@ class Pages:
     async def _static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         if name not in render.STATIC:
-            content: Content = message("No such file", "The pages name all files that there are.")
+            content: Content = message("No such file", "Follow the links of the pages.")
             return await answer(content, 404)
         return web.Response(
             body=render.static(name),
@@ -129,5 +129,5 @@ class Pages:
 
 
 def login_path(gate: Gate, seconds: float) -> str:
-    """A path that logs a browser in, once."""
+    """A path that logs one browser in, and then expires."""
     return f"{ROOT}login?ticket={gate.sessions.ticket(gate.clock(), seconds)}"

@@ -1,4 +1,4 @@
-"""Which page an address names, and what its template prints. It only reads its PageSource."""
+"""Finds the page of an address, and the data for its template. It only reads its PageSource."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Contents:
         return Content(f"{part}.html", data, changes=not status.state.ended)
 
     def _overview(self, record: HistoryRecord) -> dict[str, Any]:
-        """What the job's first page draws. It may take some tenths of a second."""
+        """The pictures of the job's first page. Drawing them may take some tenths of a second."""
         return {
             "errors": views.error_groups(record),
             "findings": findings(record),
@@ -129,12 +129,12 @@ class Contents:
         record = await self._source.job(parse_attempt(attempt_id).job_id)
         page = views.attempt_page(record, attempt_id) if record is not None else None
         if record is None or page is None:
-            return missing(f"no attempt {attempt_id}", "The list of its job's attempts has all.")
+            return missing(f"no attempt {attempt_id}", "The job's page lists its attempts.")
         logs: dict[str, Log] = {}
         for stream in STREAMS:
             log = await self._source.log(attempt_id, stream)
             logs[stream] = log or Log("", "it is not known where this attempt ran")
-        if logs["stdout"] == logs["stderr"]:  # what was kept has both
+        if logs["stdout"] == logs["stderr"]:  # the kept text has both streams
             logs = {"log": logs["stderr"]}
         profile = await self._source.profile(attempt_id)
         data = {
@@ -173,7 +173,9 @@ class Contents:
         return Content("queue.html", {"page": page}, changes=not view.status.state.ended)
 
     async def _stack(self, attempt_id: str) -> Content:
-        """Asked for each time, as it costs the worker a moment. It does not follow changes."""
+        """Each view asks the worker anew, which costs it a moment. So the page does not follow
+        changes.
+        """
         stack = await self._source.stack(attempt_id)
         return Content("stack.html", {"attempt_id": attempt_id, "stack": stack})
 
@@ -186,5 +188,5 @@ class Contents:
 
 
 def missing(what: str, hint: str) -> Content:
-    """A page for what does not exist."""
+    """The page for something that does not exist."""
     return Content("message.html", {"title": what, "hint": hint}, status=404)

@@ -1,11 +1,11 @@
 """Live pages by server-sent events: a browser gets the changed part of its page when it changes.
 
-All browsers that show the same address share one feed, which makes the page once for all, at most
-once a second. Feeds take turns: one page is made at a time, and then none is made for SHARE times
-as long as that took. So all pages together take at most a few percent of this process, however many
-are open, as the core's thread needs the same interpreter lock; a page that is costly to make comes
-less often. A browser that reads slowly misses versions, and gets the newest one. The number of
-browsers is bounded.
+All browsers that show the same address share one feed. It makes the page once for all of them, at
+most once a second. Feeds take turns: they make one page at a time, and then no page for SHARE times
+as long as that took. The core's thread needs the same interpreter lock. So all pages together take
+at most a few percent of this process, however many are open, and a costly page comes less often. A
+browser that reads slowly misses versions, and gets the newest one. The number of browsers is
+bounded.
 """
 
 from __future__ import annotations
@@ -28,9 +28,13 @@ CLIENTS_MAX = 200
 FEED_SECONDS = 1.0
 SHARE = 30
 QUIET_SECONDS = 15.0
-"""After this long without a change, a line shows both ends that the other one is there."""
+"""After this long without a change, we send a line. It shows both ends that the other one is
+there.
+"""
 STREAM_SECONDS = 3600.0
-"""A stream ends after this long. The browser then opens another, if it is still welcome."""
+"""A stream ends after this long. The browser then opens another one, if its session still goes
+on.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,10 +122,11 @@ class Feeds:
     async def _renew(self, address: str, feed: _Feed) -> None:
         try:
             html = await self._make(address)
-        except Refusal as refusal:  # the core is busy or ends; the page shows the last state
+        except Refusal as refusal:
+            # The core is busy or ends. The page keeps showing the last state.
             logger.debug("%s: %s", address, refusal)
             return
-        except Exception:  # our bug in one page must not end its feed, which others watch
+        except Exception:  # a bug of ours in one page must not end its feed
             logger.exception("%s cannot be made", address)
             return
         if html != feed.html:

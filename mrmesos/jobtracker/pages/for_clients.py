@@ -1,4 +1,4 @@
-"""Answers clients with what pages know, as JSON: `mrmesos job explain` and `mrmesos top`.
+"""Answers clients with the data of pages, as JSON: `mrmesos job explain` and `mrmesos top`.
 
 Comes in: signed requests of clients. Goes out: wire.explain.Explanation, wire.cluster.ClusterView.
 """
@@ -27,7 +27,7 @@ class ForClients:
         self._source = source
 
     async def cluster(self, _request: web.Request) -> web.StreamResponse:
-        """The cluster, with at most AGENTS_MAX agents: those with the most busy slots."""
+        """The cluster, with the AGENTS_MAX agents that have the most busy slots."""
         view = await self._source.cluster()
         assert view is not None
         agents = heapq.nlargest(AGENTS_MAX, view.agents, key=lambda agent: agent.busy)

@@ -1,12 +1,12 @@
-"""Who gets to the pages: browsers with a session. And the headers that confine every page.
+"""Lets only browsers with a session to the pages, and adds the headers that confine every page.
 
 Comes in: each request below /ui/, before its handler. Goes out: the login page, a refusal, or the
 answer. `access/guard.py` has checked `Host`, `Origin` and `Sec-Fetch-Site` before.
 
 A session begins with the JobTracker's token, or with a ticket that `mrmesos ui` gets by a signed
 request. Its cookie is HttpOnly, so no script can read it, and SameSite=Strict, so no page of
-another site can use it. Cookies are not bound to a port: the name has our port, and the path keeps
-it from servers on other ports of this host that have no `/ui`.
+another site can use it. Browsers do not bind cookies to a port. So the cookie's name has our port,
+and its path `/ui` keeps it from most servers on other ports of this host.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ HEADERS = {
 SCOPE = "mrmesos scope"
 """The key of a request under which its handler finds the Scope of its session."""
 _USED = "This link was used before, or is too old. `mrmesos ui` makes a new one."
-_EXPIRED = "This link has expired, or is not whole. Ask whoever sent it for a new one."
+_EXPIRED = "This link has expired, or a part of it is missing. Ask its sender for a new one."
 _SHOWS = "You came by a read-only link"
 _WRONG = "This is not the token of this JobTracker."
 _WORDLESS = "Only the address that this command printed opens these pages."
@@ -84,7 +84,7 @@ class Gate:
         self._logins = 0
 
     def link_path(self, seconds: float, job: str) -> str:
-        """A path that shows all pages, or those of one job, to anybody for so many seconds."""
+        """A path that shows all pages, or those of one job, to anybody for this many seconds."""
         until = self._wall_clock() + min(seconds, LINK_SECONDS_MAX)
         return f"{LOGIN}?link={make_link(self._link_key, until, job)}"
 
@@ -107,7 +107,9 @@ class Gate:
             return await answer(message("This did not work", str(refusal)), refusal.status)
 
     def _scope(self, request: web.Request) -> Scope | None:
-        """What the session of a request may do. None if there is none that has not ended."""
+        """The rights of a request's session. None if it has no session, or its session has
+        ended.
+        """
         cookie = request.cookies.get(self._name(request), "")
         return self.sessions.scope(cookie, self.clock()) if cookie else None
 
@@ -120,7 +122,7 @@ class Gate:
         if request.method != "GET" or request.headers.get("Accept") == "text/event-stream":
             return await answer(message("You are not logged in", "Log in first."), 401)
         if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            # A link on another site led here, so the browser kept the cookie back. Our own page
+            # A link on another site led here, so the browser did not send the cookie. Our own page
             # asks once more.
             return await answer(Content("enter.html", {"now": 0.0}))
         wanted = quote(request.path_qs, safe="/") if request.path != ROOT else ""
@@ -157,7 +159,7 @@ class Gate:
                 found, problem = read_link(self._link_key, link, now), _EXPIRED
                 good = found is not None
                 if found is not None:
-                    if self._scope(request) == FULL:  # who may do more keeps that
+                    if self._scope(request) == FULL:  # a session with more rights keeps them
                         raise web.HTTPSeeOther(f"{ROOT}jobs/{found[1].job}".rstrip("/"))
                     seconds, scope = min(SESSION_SECONDS, found[0] - now), found[1]
                     home = f"{ROOT}jobs/{scope.job}".rstrip("/")

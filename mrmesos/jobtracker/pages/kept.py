@@ -33,7 +33,7 @@ class KeptSource:
 
     def __init__(self, history: HistoryStore) -> None:
         self._history = history
-        self._records: OrderedDict[str, HistoryRecord] = OrderedDict()  # the ones read last
+        self._records: OrderedDict[str, HistoryRecord] = OrderedDict()  # read last
 
     async def cluster(self) -> ClusterView | None:
         """There is no cluster."""
@@ -98,7 +98,7 @@ class KeptSource:
         return Log(logs.kept, note)
 
     async def logs(self, attempt_id: str) -> AttemptLogs | None:
-        """Where the logs of an attempt are."""
+        """The place of an attempt's logs."""
         try:
             job_id = parse_attempt(attempt_id).job_id
         except ValueError:

@@ -1,9 +1,9 @@
 """Pages of a running JobTracker: snapshots of its core, and its history.
 
-All viewers share one snapshot of a thing. A new one is taken only after it is older than a second,
-and not before SHARE times as long as the last one of any thing took. So pages take at most a few
-percent of the core's thread, however many browsers look at however many things. Large things are
-asked for in pieces, and the core works between them.
+All viewers share one snapshot of a thing. We take a new one when the last is older than a second.
+After each snapshot, we take no other for SHARE times as long as it took. So pages take at most a
+few percent of the core's thread, however many browsers look at however many things. We ask for
+large things in pieces, and the core works between them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 class Core(Protocol):
-    """The core as pages see it (backend.py)."""
+    """The part of the core that pages use (backend.py)."""
 
     def look(self, question: Callable[[State], T]) -> Future[T]:
         """Ask a question of the state, in the core's thread."""
@@ -69,7 +69,7 @@ class Core(Protocol):
         """A job's status and attempts."""
 
     def logs(self, attempt_id: str) -> Future[AttemptLogs | None]:
-        """Where the logs of an attempt can be read."""
+        """The place of an attempt's logs."""
 
     def move(self, job_id: str, priority: str, pool: str, by: str) -> Future[bool]:
         """Give a job another priority or pool."""
@@ -80,7 +80,7 @@ class Core(Protocol):
 
 @dataclass(slots=True)
 class _Snapshot:
-    """One thing, and from when on it may be taken again."""
+    """The snapshot of one thing, and the time from which a new one may be taken."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     value: Any = None
@@ -170,7 +170,7 @@ class LiveSource:
         return found
 
     async def job(self, job_id: str) -> HistoryRecord | None:
-        """A job in progress, as the history would have it now; or an ended job."""
+        """A job in progress, in the form of the history, or an ended job."""
         if not is_job_id(job_id):
             return None
         found = await self._shared(job_id, lambda: self._job_here(job_id))
@@ -213,7 +213,7 @@ class LiveSource:
         return TrackerPage(view, status)
 
     async def stack(self, attempt_id: str) -> Stack:
-        """What the worker of a running attempt does now."""
+        """The stacks of a running attempt's worker, now."""
         view = await self._look(lambda st: tracker_of(st, attempt_id))
         if view is None:
             return Stack(problem="the attempt does not run now")
@@ -230,7 +230,9 @@ class LiveSource:
             return None
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:
-        """What an attempt has printed so far; of an ended job, what was kept."""
+        """The output that an attempt has printed so far. For an ended job: the part that was
+        kept.
+        """
         logs = await asyncio.wrap_future(self._core.logs(attempt_id))
         if logs is None and self._kept is not None:
             logs = await self._kept.logs(attempt_id)

@@ -1,4 +1,4 @@
-"""`/metrics`: what the JobTracker's core knows in numbers, in Prometheus' text format."""
+"""`/metrics`: the numbers of the JobTracker's core, in Prometheus' text format."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ def _query(asked: Any, **other: object) -> str:
 
 
 def whole(content: Content, address: str = "", read_only: bool = False) -> str:
-    """A whole page. `address`: the page follows changes of this address; empty: it does not. A
-    `read_only` page hides the forms that change something.
+    """A whole page. The page follows changes of `address`, if that is not empty. A `read_only` page
+    hides the forms that change something.
     """
     template = _environment().get_template(content.template)
     how = {"layout": "base.html", "follow": address, "read_only": read_only}

@@ -33,7 +33,9 @@ class HistoryServer:
         return app
 
     def start(self) -> str:
-        """Listen. Returns an address that logs a browser in, once. Raises AddressError."""
+        """Listen. Returns an address that logs one browser in, and then expires. Raises
+        AddressError.
+        """
         port = self._server.start()
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{port}{login_path(self._gate, TICKET_SECONDS_MAX)}"

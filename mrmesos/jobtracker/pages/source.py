@@ -1,6 +1,4 @@
-"""Where pages get what they show: from a running JobTracker (live.py), or from the history alone
-(kept.py).
-"""
+"""The source of the pages' data: a running JobTracker (live.py), or the history alone (kept.py)."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ class Log(NamedTuple):
 
 
 class TrackerPage(NamedTuple):
-    """A TaskTracker as the core knows it, and what it says of itself, if it answers."""
+    """A TaskTracker as the core knows it, and its own answer about itself, if it answers."""
 
     view: TrackerView
     status: TrackerStatus | None
@@ -38,7 +36,7 @@ class PageSource(Protocol):
     """Any method may raise `access.signing.Refusal`, with words for the user."""
 
     live: bool
-    """Whether it changes, and jobs can be killed."""
+    """Whether the data changes, and jobs can be killed."""
 
     async def cluster(self) -> ClusterView | None:
         """The cluster; None if there is none, only a history."""
@@ -59,28 +57,28 @@ class PageSource(Protocol):
         """The jobs in progress, and at most ENDED_MAX that ended last and match."""
 
     async def job(self, job_id: str) -> HistoryRecord | None:
-        """All that is known of a job; None if it is unknown."""
+        """All data of a job; None if it is unknown."""
 
     async def waiting(self, job_id: str, task_id: str) -> WaitingTasks | None:
-        """Why tasks of a job wait, or (`task_id` not empty) one task. None if the job is not in
-        progress, or has no such task.
+        """Why the tasks of a job wait. With a `task_id`: why this task waits. None if the job is
+        not in progress, or has no such task.
         """
 
     async def tracker(self, tracker_id: str) -> TrackerPage | None:
         """A TaskTracker; None if it is unknown."""
 
     async def stack(self, attempt_id: str) -> Stack:
-        """What the worker of a running attempt does now."""
+        """The stacks of a running attempt's worker, now."""
 
     async def log(self, attempt_id: str, stream: str) -> Log | None:
-        """What an attempt printed; None if the attempt is unknown."""
+        """The output of an attempt; None if the attempt is unknown."""
 
     async def profile(self, attempt_id: str) -> str:
         """The packed profile of an attempt (wire/profile.py); empty if there is none."""
 
     async def move(self, job_id: str, priority: str, pool: str, by: str) -> bool:
-        """Give a job another priority or pool, where they are not empty; False if there is no such
-        job in progress.
+        """Give a job another priority or pool; an empty one stays as it is. False if there is no
+        such job in progress.
         """
 
     async def kill(self, job_id: str, by: str) -> bool:

@@ -1,7 +1,7 @@
 """Resources over time: a sample of the cluster now and then, for the page of the cluster.
 
-Thread: the server's event loop. A sample is the snapshot that pages share, so it costs the core
-nothing while somebody looks, and little otherwise.
+Thread: the server's event loop. A sample is the snapshot that pages share. So it costs the core
+nothing while somebody looks at the pages, and little otherwise.
 """
 
 from __future__ import annotations

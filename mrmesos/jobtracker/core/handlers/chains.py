@@ -109,7 +109,7 @@ def unkept(st: State, chain_id: str, problem: str) -> None:
     chain = st.chains.live.get(chain_id)
     if chain is None or chain.state not in (ChainState.PREP, ChainState.RUNNING):
         return
-    message = f"what is known of the chain cannot be kept in the journal: {problem}"
+    message = f"the record of the chain cannot be kept in the journal: {problem}"
     error = AttemptError(kind=ErrorKind.INTERNAL, message=message)
     if chain.state is ChainState.PREP:
         prepare_failed(st, chain_id, error)

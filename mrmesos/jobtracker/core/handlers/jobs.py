@@ -205,7 +205,7 @@ def unkept(st: State, job_id: str, problem: str) -> None:
         return
     if _moves_output(job):
         return
-    message = f"what is known of the job cannot be kept in the journal: {problem}"
+    message = f"the record of the job cannot be kept in the journal: {problem}"
     job.ending.error = job.ending.error or AttemptError(kind=ErrorKind.INTERNAL, message=message)
     _abort(st, job, "the job failed")
 

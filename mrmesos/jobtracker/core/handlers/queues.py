@@ -180,4 +180,4 @@ def _seconds(st: State) -> str:
 def unkept(st: State, queue_id: str, problem: str) -> None:
     """A record of the queue cannot be written to the journal. It cannot go on."""
     if (queue := st.queues.live.get(queue_id)) is not None:
-        _stop(st, queue, f"killed because it cannot be kept in the journal: {problem}")
+        _stop(st, queue, f"killed because its record cannot be kept in the journal: {problem}")

@@ -1,5 +1,5 @@
-"""What pages show, as plain data, and who is logged in. Pure: no requests, no clock.
+"""The pages as plain data, and the sessions of browsers. Pure: no requests, no clock.
 
-Comes in: snapshots of the core, and records of the history. Goes out: what templates print.
-Thread: any.
+Comes in: snapshots of the core, and records of the history. Goes out: the data that templates
+print. Thread: any.
 """

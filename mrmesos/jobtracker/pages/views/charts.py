@@ -1,5 +1,5 @@
-"""Small pictures: histograms of counters, and resources over time. Each has its words, too, for
-people who do not see it.
+"""Small pictures: histograms of counters, and resources over time. Each has a text, too, for people
+who cannot see it.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def _histogram(title: str, spread: Spread) -> Histogram:
 class ClusterSample(NamedTuple):
     """The cluster at one moment. Amounts are in thousandths.
 
-    `size` is what agents have offered at most, `held` what our Mesos tasks take of it, and `used`
-    what running attempts take of that.
+    `size` is the most that agents have offered. `held` is the part of it in our Mesos tasks. `used`
+    is the part of `held` that running attempts take.
     """
 
     at: float
@@ -80,7 +80,9 @@ class ClusterSample(NamedTuple):
 
 
 class Trend(NamedTuple):
-    """One resource over time: SVG paths for what is held (an area) and used, of `most`."""
+    """One resource over time: SVG paths for the held amounts (an area) and the used ones, on an
+    axis up to `most`.
+    """
 
     name: str
     held: str

@@ -1,4 +1,4 @@
-"""What the page of the cluster shows: sums, and the agents in order."""
+"""The data of the cluster's page: sums, and the agents in order."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from mrmesos.wire.cluster import AgentView, ClusterView
 
 AGENTS_MAX = 500
 IN_SIGHT_SECONDS = 60.0
-"""An agent without our TaskTracker that was not offered for this long may be gone, or full."""
+"""If an agent has no TaskTracker of ours and was not offered for this long, it may be gone or
+full.
+"""
 
 
 @dataclass(slots=True)
 class Held:
-    """One resource, in thousandths: what we hold of what agents have offered at most."""
+    """One resource, in thousandths: the part that we hold, and the most that agents have
+    offered.
+    """
 
     name: str
     held: int

@@ -1,5 +1,5 @@
-"""The profile of an attempt as a flame graph: a box for each function, below the one that calls it,
-as wide as its part of the whole. And the functions that take most by themselves, as text.
+"""The profile of an attempt as a flame graph. Each function is a box below the function that calls
+it, as wide as its part of the whole. The functions that take most by themselves are listed as text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FlameBox(NamedTuple):
 
 
 class TopLine(NamedTuple):
-    """A function, what it takes by itself, and with those that it calls."""
+    """A function, with its own cost, and its cost together with the functions that it calls."""
 
     name: str
     kind: str
@@ -54,8 +54,8 @@ class FlameGraph(NamedTuple):
 
 
 def flame_graph(text: str, frame: str = "") -> FlameGraph | None:
-    """The picture of a packed profile, or of what one function in it calls (`frame`: its number).
-    None if it cannot be read.
+    """The picture of a packed profile, or of one function in it (`frame`: its number) and its
+    callees. None if it cannot be read.
     """
     profile = unpacked(text)
     if profile is None:
@@ -83,7 +83,7 @@ def _cpu(microseconds: float) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Whose a function is, by its file (worker/profiler.py)."""
+    """The owner of a function, by its file (worker/profiler.py)."""
     place = name.rpartition("(")[2]
     if place.startswith("mrmesos/"):
         return OURS
@@ -91,7 +91,7 @@ def kind_of(name: str) -> str:
 
 
 def _boxes(profile: Profile, root: int, whole: int) -> list[FlameBox]:
-    """From the root down, from left to right."""
+    """The boxes, from the root down, and from left to right."""
     found: list[FlameBox] = []
     first = 0 if root < 0 else profile.nodes[root].depth
     left: list[float] = [0.0]  # where the next box of each depth begins

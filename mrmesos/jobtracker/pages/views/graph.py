@@ -1,4 +1,6 @@
-"""The picture of a graph: a box for each node, in columns by what it waits for, joined by lines."""
+"""The picture of a graph: a box for each node, joined by lines. Each node is in a column to the
+right of the nodes for which it waits.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ BOX_WIDTH, BOX_HEIGHT = 176, 44
 GAP_X, GAP_Y = 44, 14
 NAME_MAX = 24
 TASKS_MAX = 60
-"""Most tasks of a queue that are drawn."""
+"""A queue with more tasks is not drawn."""
 
 
 class GraphNode(NamedTuple):
-    """A step or a task. `after` are the ids of those that it waits for; they come before it."""
+    """A step or a task. `after` are the ids of the nodes for which it waits; they come before
+    it.
+    """
 
     id: str
     name: str
@@ -38,7 +42,7 @@ class Box(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """`lines` is one SVG path from nodes to those that wait for them."""
+    """`lines` is one SVG path, from each node to the nodes that wait for it."""
 
     width: int
     height: int
@@ -47,8 +51,8 @@ class Graph(NamedTuple):
 
 
 def graph_of(nodes: Sequence[GraphNode]) -> Graph:
-    """Nodes that wait for nothing are in the first column; each other one is behind the last of
-    those that it waits for.
+    """The columns. Nodes that wait for nothing are in the first one. Each other node is to the
+    right of all nodes for which it waits.
     """
     columns: dict[str, int] = {}
     for node in nodes:
@@ -95,10 +99,10 @@ def chain_graph(chain: ChainStatus) -> Graph:
 
 
 def queue_graph(view: QueueView) -> Graph | None:
-    """The tasks of a queue that are not over. None if none waits for another, or if there are more
-    than TASKS_MAX.
+    """The tasks of a queue that are not over. None if no task waits for another one, or if there
+    are more than TASKS_MAX.
     """
-    tasks = sorted(view.tasks, key=lambda task: task.key)  # a task waits for older ones only
+    tasks = sorted(view.tasks, key=lambda task: task.key)  # a task waits only for older ones
     if view.total > min(TASKS_MAX, len(tasks)) or not any(task.after for task in tasks):
         return None
     return graph_of(

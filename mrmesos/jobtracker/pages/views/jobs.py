@@ -1,4 +1,4 @@
-"""What the pages of jobs and attempts show: lists with filters, errors in groups, counters."""
+"""The data of the pages of jobs and attempts: lists with filters, errors in groups, counters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class JobLine:
 
     @property
     def idle(self) -> bool:
-        """Whether it is a queue's, and none of its tasks runs or waits."""
+        """Whether it belongs to a queue, and none of its tasks runs or waits."""
         return bool(self.queue) and self.group == WAITING and self.progress >= 1.0
 
     @property
@@ -95,7 +95,7 @@ def progress_of(status: JobStatus) -> float:
 
 
 class Turn(NamedTuple):
-    """What decides a job's turn."""
+    """The facts that decide a job's turn."""
 
     priority: str
     pool: str
@@ -119,7 +119,7 @@ class Asked:
 
     @staticmethod
     def of(query: Mapping[str, str]) -> Asked:
-        """Anything that is not understood counts as not given."""
+        """A part that is not understood counts as not given."""
         number = query.get("page", "1")
         page = int(number) if number.isascii() and number.isdigit() and len(number) < 8 else 1
         return Asked(
@@ -242,7 +242,7 @@ class CounterRow:
 
 
 def counter_rows(record: HistoryRecord) -> list[CounterRow]:
-    """All counters; those of tasks first."""
+    """All counters, the counters of tasks first."""
     by_name: dict[tuple[str, str], list[Spread]] = {}
     for each in record.spreads:
         by_name.setdefault((each.group, each.name), []).append(each)
@@ -270,7 +270,7 @@ class AttemptPage:
 
 
 def attempt_page(record: HistoryRecord, attempt_id: str) -> AttemptPage | None:
-    """What is known of an attempt. None if it is unknown."""
+    """The data of an attempt. None if it is unknown."""
     rows = {row.id: row for row in record.report.attempts}
     row = rows.get(attempt_id)
     if row is None:

@@ -1,8 +1,9 @@
-"""Read-only links: addresses that anybody may use until they expire, and that only show.
+"""Read-only links: addresses that anybody may use until they expire. They show pages, and change
+nothing.
 
-A link names when it expires and which job it shows (all pages, if none), signed with a key that
-follows from the JobTracker's token. So we store nothing, a link survives a restart, and a new token
-ends all links. Pure.
+A link says when it expires and which job it shows. Without a job, it shows all pages. It is signed
+with a key that is made from the JobTracker's token. So we store nothing, a link survives a restart,
+and a new token ends all links. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _PURPOSE = "mrmesos read-only link"
 
 
 class Scope(NamedTuple):
-    """What a session may see and do. `job`: only pages of this job; empty: all pages."""
+    """The rights of a session. `job`: only pages of this job; empty: all pages."""
 
     read_only: bool = False
     job: str = ""
@@ -41,7 +42,7 @@ def make_link(key: str, until: float, job: str) -> str:
 
 
 def read_link(key: str, link: str, now: float) -> tuple[float, Scope] | None:
-    """When a link expires, and what it shows. None if it is not ours, or has expired."""
+    """When a link expires, and which pages it shows. None if it is not ours, or has expired."""
     text, _, mac = link.rpartition(".")
     if not key or not hmac.compare_digest(mac.encode("utf-8", "replace"), _mac(key, text).encode()):
         return None

@@ -1,4 +1,4 @@
-"""What the page of a queue of free tasks shows."""
+"""The data of the page of a queue of free tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mrmesos.wire.job import JobStatus
 
 JOBS_MAX = 100
 LOOKED_AT = 10
-"""Most jobs of one queue whose errors, and whose reasons for waiting, a page has."""
+"""A page shows the errors and the reasons for waiting of at most this many jobs of a queue."""
 
 
 class DemandLine(NamedTuple):
@@ -33,7 +33,7 @@ class DemandLine(NamedTuple):
 
 
 class SharedLine(NamedTuple):
-    """A global resource that the queue's tasks ask for. `here` is what they hold."""
+    """A global resource for which the queue's tasks ask. `here` is the amount that they hold."""
 
     view: SharedView
     here: int
@@ -68,13 +68,13 @@ def _dropped(job: JobStatus) -> int:
 
 
 def with_errors(view: QueueView) -> list[str]:
-    """The jobs whose errors the page shows: those that were used last."""
+    """The jobs whose errors the page shows: the jobs that were used last."""
     jobs = [job.job_id for job in view.status.jobs if job.maps.failed_attempts or job.error]
     return jobs[-LOOKED_AT:]
 
 
 def with_reasons(view: QueueView) -> list[str]:
-    """The jobs of which the page says why they wait."""
+    """The jobs for which the page says why they wait."""
     jobs = [j.job_id for j in view.status.jobs if not j.state.ended and j.maps.pending]
     return jobs[:LOOKED_AT]
 

@@ -1,4 +1,4 @@
-"""Who is logged in: sessions of browsers, and tickets, each good for one login.
+"""Sessions of browsers, and tickets. A ticket is good for one login.
 
 A session is known by a random cookie. We keep hashes only, so a dump of our memory logs nobody in.
 """
@@ -34,7 +34,9 @@ class Sessions:
         return self.scope(cookie, now) is not None
 
     def scope(self, cookie: str, now: float) -> Scope | None:
-        """What the session with this cookie may see and do. None if there is none, or it ended."""
+        """The rights of the session with this cookie. None if there is no such session, or it
+        ended.
+        """
         until, scope = self._sessions.get(_hash(cookie), (0.0, FULL))
         return scope if until > now else None
 
@@ -43,7 +45,7 @@ class Sessions:
         self._sessions.pop(_hash(cookie), None)
 
     def ticket(self, now: float, seconds: float = TICKET_SECONDS) -> str:
-        """A new ticket, good for one login within so many seconds."""
+        """A new ticket, good for one login within this many seconds."""
         return _issue(self._tickets, now + min(seconds, TICKET_SECONDS_MAX), TICKETS_MAX, FULL)
 
     def redeem(self, ticket: str, now: float) -> bool:
@@ -52,7 +54,7 @@ class Sessions:
 
 
 _Issued = OrderedDict[bytes, tuple[float, Scope]]
-"""By hash: when it ends, and what it may see."""
+"""By hash: the end of the session or ticket, and its rights."""
 
 
 def _issue(known: _Issued, until: float, most: int, scope: Scope) -> str:

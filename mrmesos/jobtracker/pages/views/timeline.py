@@ -2,7 +2,7 @@
 
 Up to SINGLE_MAX attempts each have their own shape, with a link and a tooltip. More are drawn as
 one path for each kind of mark, so that a browser shows 100,000 attempts at once. Kinds differ in
-pattern and height, not in colour only.
+pattern and height, not only in colour.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def timeline(rows: Sequence[AttemptRow], now: float) -> Timeline | None:
 
 
 class _Place(NamedTuple):
-    """Where attempts are drawn: from the time to the right, from the slot downwards."""
+    """The position of attempts: time goes to the right, and slots go downwards."""
 
     first: float
     scale: float
