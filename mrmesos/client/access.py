@@ -36,9 +36,10 @@ def open_client(
 
 
 def pickle_key(jobtracker: str, conf: Conf) -> str:
-    """The key that signs pickled values of our jobs: that of the JobTracker at this URL, else ours.
+    """The key that signs pickled values of our jobs: the key of the JobTracker at this URL, else
+    ours.
 
-    Empty if no token of that JobTracker is here. Raises UsageProblem.
+    Empty if this machine has no token of that JobTracker. Raises UsageProblem.
     """
     try:
         if not jobtracker:

@@ -58,14 +58,14 @@ class ApiProblem(Exception):
 
 
 class _TryAgain(Exception):
-    """This try failed; another one may succeed."""
+    """This try failed. Another one may succeed."""
 
 
 class LogPiece(NamedTuple):
     """Part of a log, and the offset of its first byte.
 
-    `kept`: the log itself is gone, and these are the last lines of both streams. Then `note` may
-    say why.
+    `kept`: the log itself is gone, and these are the last lines of both streams. `note` may say
+    why.
     """
 
     data: bytes
@@ -106,7 +106,7 @@ class JobTrackerClient:
         self._answered = False
         self._log = (0, False, "")
         self._connection: http.client.HTTPConnection | None = None
-        self._url_in_use = self.url  # that of the leader, if `url` names an election
+        self._url_in_use = self.url  # the leader's address, if `url` names an election
 
     def close(self) -> None:
         """Close the connection. The next call opens a new one."""
@@ -135,14 +135,15 @@ class JobTrackerClient:
             self._call("PUT", f"/api/v1/code/{sha256}", path, seconds=60.0, sha256=sha256)
 
     def submit(self, spec: JobSpec) -> str:
-        """Submit a job whose code is uploaded, and return its id. Retries do not run it twice.
+        """Submit a job whose code is already uploaded, and return its id. Retries do not run it
+        twice.
 
         Raises UsageProblem if a text of the job is not Unicode.
         """
         return decoded(self._post("/api/v1/jobs", spec), SubmitAnswer).job_id
 
     def submit_chain(self, spec: ChainSpec) -> str:
-        """The same for a chain, all of whose code is uploaded."""
+        """The same for a chain. All its code is already uploaded."""
         return decoded(self._post("/api/v1/chains", spec), ChainAnswer).chain_id
 
     def _post(self, path: str, spec: JobSpec | ChainSpec | QueueSpec) -> bytes:
@@ -221,7 +222,7 @@ class JobTrackerClient:
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/kill?{query}")
 
     def move(self, job_id: str, by: str, priority: str, pool: str) -> None:
-        """Give a job another priority or pool, where they are not empty."""
+        """Give a job another priority or pool. An empty one stays as it is."""
         query = urlencode({"by": by, "priority": priority, "pool": pool})
         self._call("POST", f"/api/v1/jobs/{quote(job_id, safe='')}/move?{query}")
 
@@ -230,15 +231,16 @@ class JobTrackerClient:
         return decoded(self._call("GET", path), kind)
 
     def page(self, seconds: float, *, read_only: bool = False, job_id: str = "") -> str:
-        """An address that logs a browser in to the web pages, once, within `seconds`. A `read_only`
-        one works until then, and shows the pages (of `job_id` only, if given).
+        """An address that logs one browser in to the web pages, within `seconds`. A `read_only`
+        address works for all browsers until then, and shows the pages (only those of `job_id`, if
+        given).
         """
         query = {"seconds": f"{seconds:.0f}", "read": str(int(read_only)), "job": job_id}
         body = self._call("POST", f"{TICKET_PATH}?{urlencode(query)}")
         return self._url_in_use + decoded(body, PageTicket).path
 
     def logs(self, attempt_id: str, stream: str, offset: int | None = None) -> LogPiece:
-        """Return what an attempt printed, or the last part of a long text.
+        """Return the output of an attempt, or the last part of a long text.
 
         With `offset`, the text begins there, if the log still has that byte.
         """
@@ -257,7 +259,8 @@ class JobTrackerClient:
         seconds: float | None = None,
         sha256: str = "",
     ) -> bytes:
-        """Send bytes or a file, and return the answer's body. `sha256` is that of `body`, if known.
+        """Send bytes or a file, and return the answer's body. `sha256` is the hash of `body`, if
+        known.
 
         Raises ApiProblem for an answer that is not 2xx, Unreachable if no answer came.
         """
@@ -309,7 +312,7 @@ class JobTrackerClient:
         except Unproven as problem:
             refusal = self._unproven(problem)
             if self._answered or self._election is not None or problem.status == 503:
-                raise _TryAgain(str(refusal)) from refusal  # our JobTracker may come back
+                raise _TryAgain(str(refusal)) from refusal  # the JobTracker may come back
             raise refusal from None
         except (OSError, http.client.HTTPException) as problem:
             words, passes = diagnosed(problem, self.url)
@@ -329,7 +332,7 @@ class JobTrackerClient:
         raise refusal
 
     def _unproven(self, problem: Unproven) -> ApiProblem | Unreachable:
-        """The error for a server that does not know our token. It got no request of ours."""
+        """The error for a server that does not know our token. We sent it no request."""
         try:
             said = msgspec.json.decode(problem.said, type=ApiError).error
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -377,7 +380,9 @@ class JobTrackerClient:
         return http.client.HTTPSConnection(host, parts.port or 443, context=self._tls)
 
     def _find(self) -> str:
-        """Ask ZooKeeper for the leader: for each connection, as it may have changed."""
+        """Ask ZooKeeper for the leader. We do this for each connection, because the leader may have
+        changed.
+        """
         from mrmesos.election.finder import NoLeader, find_leader
 
         assert self._election is not None

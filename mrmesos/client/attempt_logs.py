@@ -1,4 +1,4 @@
-"""Finds the attempts of a job and reads what they printed: from kept jobs, or by a JobTracker."""
+"""Finds the attempts of a job and reads their output: from kept jobs, or from a JobTracker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STREAMS = ("stdout", "stderr")
 
 
 class LogGone(Exception):
-    """What an attempt printed cannot be had. The message says why."""
+    """The output of an attempt cannot be read. The message says why."""
 
 
 class LogSource(Protocol):
@@ -27,7 +27,7 @@ class LogSource(Protocol):
         """The attempts in order, and whether the job has ended."""
 
     def read(self, attempt_id: str, stream: str, offset: int | None) -> LogPiece:
-        """At most PIECE_BYTES of a log: from `offset` on, or its end. Raises LogGone."""
+        """At most PIECE_BYTES of a log, from `offset` on or from its end. Raises LogGone."""
 
 
 class KeptAttempts:
@@ -38,7 +38,7 @@ class KeptAttempts:
         self._sandboxes: dict[str, Sandbox] = {}
 
     def look(self) -> tuple[list[AttemptRow], bool]:
-        """Before the report is written, only the attempts that have printed something."""
+        """Before the report is written, this lists only attempts that have printed something."""
         ended = not self._job.runs()
         from mrmesos.jobtracker.storage.history import HistoryError
 

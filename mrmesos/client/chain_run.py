@@ -45,7 +45,7 @@ class ChainRun:
         *,
         own: bool,
     ) -> None:
-        """`history` is where jobs are kept if the JobTracker is our `own`."""
+        """`history` is the directory of kept jobs if the JobTracker is our `own`."""
         self._client, self._options, self._chain_id = client, options, chain_id
         self._history, self._own = history, own
         self.outputs = [s.job.output for s in spec.steps if not spec.is_intermediate(s)]
@@ -112,7 +112,7 @@ class ChainRun:
         return True
 
     def _log_of(self, attempt_id: str) -> str:
-        """How to read what a failed attempt printed."""
+        """How to read the output of a failed attempt."""
         if not attempt_id:
             return ""
         command = f"mrmesos job logs {attempt_id}"
@@ -138,9 +138,9 @@ class ClientHooks:
         self._hooks, self._spec, self._quiet = hooks, spec, quiet
 
     def before(self) -> None:
-        """Run the hook that stands before the steps, unless an earlier run has. Raises HookFailed.
+        """Run the hook before the steps, unless an earlier run has done it. Raises HookFailed.
 
-        A hook whose client is killed before the JobTracker has the chain runs again.
+        If the client is killed before the JobTracker has the chain, the hook runs again.
         """
         if BEFORE not in self._hooks:
             return
@@ -150,9 +150,9 @@ class ClientHooks:
         self._run(BEFORE)
 
     def after(self) -> None:
-        """Run the hook that stands behind the steps, and remove what the steps have passed on.
+        """Run the hook after the steps, and remove the data between the steps.
 
-        Raises HookFailed. The data stay then, so that `--resume` runs the hook alone.
+        Raises HookFailed. Then the data stay, so that `--resume` runs only the hook.
         """
         if AFTER not in self._hooks:
             return
@@ -198,5 +198,5 @@ class ClientHooks:
         try:
             notes = read_notes(OutputDirectory(self._spec.data))
         except (InputError, OutputError):
-            return ""  # the JobTracker tells what is wrong
+            return ""  # the JobTracker says what is wrong
         return "" if notes is None else notes.hooks.get(BEFORE, "")

@@ -1,4 +1,4 @@
-"""The description of a chain for the JobTracker, made of what was loaded."""
+"""The description of a chain for the JobTracker, made from the loaded chain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _KEY_BYTES = 32
 
 
 def data_uri(output: str) -> str:
-    """The directory for what the steps pass on: beside the output, on the same filesystem."""
+    """The directory for the data between the steps. It is beside the output, on the same
+    filesystem.
+    """
     above, slash, name = output.rstrip("/").rpartition("/")
     if not slash or above.endswith((":/", ":")) or not name:
         raise UsageProblem(
@@ -37,7 +39,7 @@ def data_uri(output: str) -> str:
 
 
 def step_output(options: Options, chain: LoadedChain, step: LoadedStep) -> str:
-    """Where a step writes."""
+    """The URI of a step's output."""
     if not step.is_last:
         return f"{data_uri(options.output)}/{step.name}"
     alone = sum(each.is_last for each in chain.steps) == 1
@@ -47,7 +49,7 @@ def step_output(options: Options, chain: LoadedChain, step: LoadedStep) -> str:
 def make_chain_spec(
     options: Options, chain: LoadedChain, files: tuple[JobFile, ...], key: str
 ) -> ChainSpec:
-    """Build the description. `key` signs what the steps pass on."""
+    """Build the description. `key` signs the data between the steps."""
     outputs = {step_uri(s.name): step_output(options, chain, s) for s in chain.steps}
     outputs[NOTHING] = f"{data_uri(options.output)}/{NOTES}"
     signing = StepInput(key), StepOutput(key)
@@ -66,7 +68,7 @@ def make_chain_spec(
 
 
 def read_files(chain: LoadedChain) -> list[str]:
-    """The URIs of all files that the steps read, and that are no outputs of steps."""
+    """The URIs of all files that the steps read, except outputs of steps."""
     sources = [source for step in chain.steps for source in step.loaded.sources]
     files = [source for source in sources if not isinstance(source.format, StepInput)]
     return [uri for uri in dict.fromkeys(u for s in files for u in s.uris) if uri != NOTHING]
@@ -119,7 +121,7 @@ def _step(
 
 def chain_key(output: str) -> str:
     """The key of the chains with this output: always the same for a user of this machine, so that
-    `--resume` can read what an earlier run has written. A random one if none can be kept.
+    `--resume` can read the data of an earlier run. It is a random key if none can be kept.
     """
     try:
         secret = _secret(usable(history_dir()) / KEY_FILE)

@@ -1,7 +1,7 @@
 """Completes ids and settings on the command line (docs/command-line.md).
 
-The shell runs the command for each TAB. So every source has a short deadline, and one that fails
-completes nothing. Thread: main.
+The shell runs the command for each TAB. So every source has a short deadline, and a source that
+fails completes nothing. Thread: main.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ CA_VARIABLE = "MRMESOS_TLS_CA_FILE"
 
 
 def diagnosed(problem: BaseException, url: str) -> tuple[str, bool]:
-    """What is wrong, and whether a retry may help."""
+    """A text that says what is wrong, and whether a retry may help."""
     host = urlsplit(url).netloc
     match problem:
         case ssl.SSLCertVerificationError():

@@ -1,7 +1,7 @@
 """`mrmesos submit --dry-run`: what a submission would do, without doing it.
 
 In: the options of a submission. Out: a Plan of each job, for the terminal or as JSON. It loads the
-job and plans its splits with the code of a JobTracker. It starts no process, and writes nothing but
+job and plans its splits with the code of a JobTracker. It starts no process, and writes only
 temporary files. Thread: main.
 """
 
@@ -37,7 +37,7 @@ class PlannedSplit(msgspec.Struct, frozen=True):
 
 
 class PlannedInput(msgspec.Struct, frozen=True):
-    """One input: its name (empty if there is one only), format, files and bytes."""
+    """One input: its name (empty if there is only one), format, files and bytes."""
 
     name: str
     format: str
@@ -46,7 +46,7 @@ class PlannedInput(msgspec.Struct, frozen=True):
 
 
 class PlannedSetting(msgspec.Struct, frozen=True):
-    """A setting that does not have its default, and where it was given."""
+    """A setting that does not have its default, and the origin of its value."""
 
     name: str
     value: str
@@ -62,7 +62,9 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What would run. `splits` is None for a step that reads what earlier steps write."""
+    """The job or step that would run. `splits` is None for a step that reads the output of earlier
+    steps.
+    """
 
     name: str
     runs_on: str
@@ -165,7 +167,7 @@ def _settings(layers: Layers, loaded: LoadedJob) -> Iterator[PlannedSetting]:
 
 
 def _format(fmt: InputFormat | OutputFormat) -> str:
-    """The format with the fields that differ from their defaults."""
+    """The format, with its fields that differ from their defaults."""
     if isinstance(fmt, StepOutput):
         return LATER  # its key is a secret
     fields = (f"{n}={v!r}" for n, v in msgspec.structs.asdict(fmt).items() if v != _default(fmt, n))

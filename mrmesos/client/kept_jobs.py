@@ -1,9 +1,9 @@
-"""What is kept of jobs on this machine after their command has ended: reports and logs.
+"""Keeps reports and logs of jobs on this machine after their command has ended.
 
-A job with a JobTracker of its own leaves `DIR/<job_id>/`, with what its attempts printed in
+A job with a JobTracker of its own leaves `DIR/<job_id>/`, with the output of its attempts in
 `<attempt_id>/{stdout,stderr}`. TaskTrackers of a local cluster write there while they run. The last
 JOBS_MAX jobs are kept. Reports are in the history of ended jobs (jobtracker/storage/history.py), a
-file in the same directory, for JobTrackers without another place for it. DIR is that of
+file in the same directory, for JobTrackers without another place for it. DIR is
 MRMESOS_HISTORY_DIR, else `~/.mrmesos/jobs`.
 """
 
@@ -41,7 +41,7 @@ def usable(root: Path) -> Path:
 
 
 def with_history(conf: Conf, root: Path) -> Conf:
-    """The settings of a JobTracker, which keeps its history in `root` if they name no place."""
+    """The settings of a JobTracker. It keeps its history in `root` if they name no other place."""
     if conf.get_as(HISTORY_LOCATION) or conf.get_as(JOBTRACKER_STATE_DIR):
         return conf
     return conf.merged({HISTORY_LOCATION.name: str(root)})
@@ -73,7 +73,7 @@ class KeptJob:
         self._holding.close()
 
     def save_logs(self, attempt_id: str, texts: Mapping[str, bytes]) -> None:
-        """Keep what an attempt printed, by stream. Raises OSError."""
+        """Keep the output of an attempt, by stream. Raises OSError."""
         directory = self.path / attempt_id
         directory.mkdir(mode=0o700, exist_ok=True)
         for stream, text in texts.items():
@@ -81,7 +81,7 @@ class KeptJob:
                 (directory / stream).write_bytes(text)
 
     def runs(self) -> bool:
-        """Whether the command that runs the job is still there."""
+        """Whether the command that runs the job still runs."""
         return is_held(self.path)
 
     def report(self) -> JobReport | None:

@@ -68,8 +68,8 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
 class LocalCluster:
     """`mrmesos minimesos` as a subprocess in its own process group.
 
-    It ends when its standard input closes: also when this process is killed. It accepts only calls
-    with the `secret` of PRINCIPAL, which only this process knows.
+    It ends when its standard input closes. That also happens when this process is killed. It
+    accepts only calls with the `secret` of PRINCIPAL, which only this process knows.
     """
 
     def __init__(self, size: AgentSize, agents: int, *, fork: bool = False) -> None:
@@ -91,7 +91,8 @@ class LocalCluster:
             *("--resources", size.as_text()),
             *("--announce", f"fd:{announced}", "--exit-with-stdin"),
             *("--keep-failed", str(self.failed)),
-            *("--credentials", f"fd:{credentials}"),  # no argument and no variable shows the secret
+            # so no argument and no variable shows the secret
+            *("--credentials", f"fd:{credentials}"),
         ]
         if (
             agents > 1
@@ -208,7 +209,7 @@ class LocalCluster:
 
 
 def forked_cluster(agents: int) -> LocalCluster:
-    """One that is a fork of this process, if that has no thread yet."""
+    """A minimesos that is a fork of this process, if this process has no further thread yet."""
     from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
 
     return LocalCluster(local_size(agents), agents, fork=True)
@@ -223,7 +224,7 @@ def _readable(text: str) -> int:
 
 
 def environment_of_children() -> dict[str, str]:
-    """Our environment; PYTHONPATH has the source tree if mrmesos runs from one."""
+    """Our environment. If mrmesos runs from a source tree, PYTHONPATH has it."""
     from mrmesos.jobtracker.mesos.task_info import source_tree
 
     environment = dict(os.environ)

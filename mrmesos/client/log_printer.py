@@ -1,4 +1,4 @@
-"""Prints the logs of attempts: once, or as they grow."""
+"""Prints the logs of attempts, once or while they grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ POLL_SECONDS = 1.0
 TAIL_BYTES = 256
 """A log may lose its beginning. We then find our place by the last bytes that we printed."""
 FOLLOWED_MAX = 50
-"""Most running attempts that are followed at a time: each poll asks for every one."""
+"""At most this many running attempts are followed at a time, because each poll asks for every
+one.
+"""
 
 
 class LogPrinter:
@@ -60,7 +62,7 @@ class LogPrinter:
         while not ended:
             rows, ended = self._attempts.look()
             left = [row for row in rows if selected(row) and row.id not in self._done]
-            # Those that have ended first: they are read once and then left alone.
+            # Attempts that have ended come first: they are read once and then left alone.
             left.sort(key=lambda row: row.state == AttemptState.RUNNING)
             for row in left if ended else left[:FOLLOWED_MAX]:
                 for stream in self._streams:
@@ -77,12 +79,12 @@ class LogPrinter:
             pass
 
     def _print(self, row: AttemptRow, stream: str, offset: int | None) -> bool:
-        """Print a part of a log. Returns whether there may be more."""
+        """Print a part of a log. Returns whether there may be more to print."""
         key = (row.id, stream)
         try:
             data, start, kept, note = self._attempts.read(row.id, stream, offset)
         except LogGone as problem:
-            # One that has just begun may have no log yet.
+            # An attempt that has just begun may have no log yet.
             began = offset is not None and row.state == AttemptState.RUNNING
             if key not in self._ends and not began:
                 self._tell(f"{row.id} {stream}: {problem}")
@@ -103,7 +105,9 @@ class LogPrinter:
         return bool(data)
 
     def _print_kept(self, row: AttemptRow, stream: str, data: bytes) -> None:
-        """Print the last lines of both streams, or what of them we have not printed yet."""
+        """Print the last lines of both streams, or the part of them that we have not printed
+        yet.
+        """
         if row.id not in self._shown:
             self._head(row, "last lines of both streams")
             self._write(data)
@@ -115,7 +119,9 @@ class LogPrinter:
             self._write(self._new((row.id, stream), last))
 
     def _new(self, key: tuple[str, str], data: bytes) -> bytes:
-        """What follows in a log that has lost its beginning: the part behind what we printed."""
+        """The new part of a log that has lost its beginning. It begins where our printed text
+        ends.
+        """
         tail = self._tails.get(key, b"")
         at = data.rfind(tail) if tail else -1
         return data[at + len(tail) :] if at >= 0 else data

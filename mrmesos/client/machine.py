@@ -26,10 +26,10 @@ class AgentSize:
 def divide_machine(
     agents: int, *, cpus: int, memory_mb: int, disk_mb: int, least_cpus: float = 0.0
 ) -> AgentSize:
-    """Divide the resources that Mesos would offer of a machine among `agents`.
+    """Divide the resources that Mesos would offer on a machine among `agents`.
 
-    Mesos offers all memory but 1 GB and all disk but 5 GB, or half of each on small machines
-    (src/slave/containerizer/containerizer.cpp). An agent gets at least `least_cpus`, even if this
+    Mesos leaves 1 GB of memory and 5 GB of disk unoffered, or half of each on small machines
+    (`src/slave/containerizer/containerizer.cpp`). An agent gets at least `least_cpus`, even if that
     is more than its part.
     """
     memory = memory_mb - 1024 if memory_mb > 2048 else memory_mb // 2
@@ -40,7 +40,8 @@ def divide_machine(
 def machine_size(agents: int, place: Path, *, least_cpus: float = 0.0) -> AgentSize:
     """An agent's part of this machine. `place` is a path on the disk to use.
 
-    CPUs are those that this process may use. Memory is limited by the machine and the cgroup.
+    The CPUs are those that this process may use. The memory is limited by the machine and the
+    cgroup.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

@@ -40,12 +40,12 @@ class Options:
     resume: bool = False
     as_json: bool = False
     site: Conf = field(default_factory=Conf)
-    """The settings of mrmesos.toml for the job, which its class overrides."""
+    """The settings of mrmesos.toml for the job. Its class overrides them."""
     client: Conf | None = None
-    """The settings that the client itself uses; None: `overrides`."""
+    """The settings that the client itself uses. If it is None, `overrides` has them."""
 
     service: Conf = field(default_factory=Conf)
-    """The settings of a JobTracker of its own, beside those in the job's `conf`."""
+    """The settings for a JobTracker of its own, beside those in the job's `conf`."""
 
     @property
     def is_local(self) -> bool:

@@ -44,7 +44,7 @@ def check_files(inputs: Sequence[str], output: str, *, overwrite: bool = False) 
 
 
 def check_chain_files(inputs: Sequence[str], spec: ChainSpec) -> None:
-    """The same for a chain. Its JobTracker checks what depends on an earlier run."""
+    """The same for a chain. The JobTracker checks the parts that depend on an earlier run."""
     from mrmesos.io.fs.filesystem import InputError, OutputError
     from mrmesos.io.input.splits import expand_inputs
     from mrmesos.io.output.commit import OutputCommitter

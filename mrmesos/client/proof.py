@@ -1,4 +1,5 @@
-"""The client's side of authentication: it proves itself, and the server must prove itself.
+"""The client's side of authentication: client and server prove to each other that they know the
+token.
 
 The token is never sent. Each new connection starts with a greeting: a signed request that has no
 effect. The server's signed answer proves that it knows the token, and contains its life: a random

@@ -1,8 +1,10 @@
-"""Input that can be read only once, `--input -` and named pipes, as files that tasks can read.
+"""Makes files that tasks can read from input that can be read only once: `--input -` and named
+pipes.
 
 In: the inputs as they were given. Out: the same, with a file in place of standard input and of each
-pipe. Local jobs have the files in the temporary directory, jobs of a cluster beside their output,
-because its agents reach that. They go with the command. Thread: main.
+pipe. For local jobs, the files are in the temporary directory. For jobs of a cluster they are
+beside the output, because agents reach that place. The command removes them at its end. Thread:
+main.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Spool:
         self._directory: tuple[Any, str] | None = None
 
     def taken(self, inputs: Sequence[str]) -> tuple[str, ...]:
-        """The inputs with files in place of pipes.
+        """The inputs, with files in place of pipes.
 
         Raises UsageProblem if a pipe cannot be read or spooled, or holds more than is allowed.
         """

@@ -32,7 +32,8 @@ def checked_options(words: Sequence[str]) -> StreamingOptions:
     """Read the command line, and check the settings in it. Raises BadOption."""
     options = parse_options(words)
     for name in options.spec.properties:
-        # Hadoop has many names that we do not know, so only what is almost a name of ours is one.
+        # Hadoop has many names that we do not know. So we warn only of a name that is almost one of
+        # ours.
         if not our_settings({name: ""}) and (near := likely(name, SETTINGS, ALMOST)):
             click.echo(f"warning: -D {name} is not known; did you mean {near}?", err=True)
     try:
@@ -43,7 +44,7 @@ def checked_options(words: Sequence[str]) -> StreamingOptions:
 
 
 def placed(options: StreamingOptions) -> StreamingOptions:
-    """The options with the cluster that they, a variable or mrmesos.toml name.
+    """The options, with the cluster that they, a variable or mrmesos.toml name.
 
     Raises UsageProblem.
     """
@@ -75,7 +76,7 @@ def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) 
 
 
 def _with_places(options: StreamingOptions) -> StreamingOptions:
-    """The options, with the paths in the environment of the commands, as Hadoop has them."""
+    """The options, with paths in the commands' environment in the form that Hadoop gives them."""
     places = {
         OUTPUT_DIR: absolute_uri(options.output),
         "mapreduce.input.fileinputformat.inputdir": ",".join(options.inputs),
@@ -88,7 +89,7 @@ def _with_places(options: StreamingOptions) -> StreamingOptions:
 
 
 def _submission(options: StreamingOptions, script: Path) -> Options:
-    """The same job as `mrmesos submit` would be told of it."""
+    """The same job as options of `mrmesos submit`."""
     layers = read_configuration(options.profile).layers
     site, variables = layers.for_job()
     # -numReduceTasks is in the script, and no variable must override it.

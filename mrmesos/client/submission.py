@@ -62,12 +62,12 @@ ASK_SECONDS = 10.0
 PAGE_SECONDS = 24 * 3600.0
 """The printed address of the web page logs a browser in once, within this time."""
 TAKE_DOWN_SECONDS = 3.0
-"""Part of the time after a signal that is kept for the end of our JobTracker and cluster."""
+"""The part of the time after a signal that we keep for the end of our JobTracker and cluster."""
 LEFTOVER_SECONDS = 30.0
 
 
 class Submission:
-    """One run of the command. It keeps what it has started, to end it at the end."""
+    """One run of the command. It remembers what it has started, and ends that at its end."""
 
     def __init__(self, options: Options, display: JobDisplay | None = None) -> None:
         self._options = options
@@ -85,7 +85,7 @@ class Submission:
 
     def run(self) -> int:
         """Run the job and return the exit code."""
-        if self._options.is_local:  # first: it starts while the job is loaded, and before threads
+        if self._options.is_local:  # first: it starts while the job is loaded, before any thread
             from mrmesos.client.local_cluster import forked_cluster
 
             self._cluster = forked_cluster(self._options.local_agents)
@@ -268,7 +268,7 @@ class Submission:
         return code
 
     def _with_last_words(self, error: AttemptError) -> tuple[AttemptError, str]:
-        """Add what a failed TaskTracker of our own cluster printed, and where that is kept."""
+        """Add the output of a failed TaskTracker of our own cluster, and where it is kept."""
         if self._cluster is None or error.kind is not ErrorKind.LOST:
             return error, ""
         if not (words := self._cluster.last_stderr()):
@@ -294,7 +294,7 @@ class Submission:
         return True
 
     def _begin_keeping(self) -> None:
-        """Keep what is known of the job, if the JobTracker ends with this command."""
+        """Keep the job's data, if the JobTracker ends with this command."""
         if self._history is None:
             return
         self._kept = KeptJob(self._history, self._job_id)
@@ -305,7 +305,7 @@ class Submission:
             click.echo(f"warning: {NOT_KEPT}: {problem}", err=True)
 
     def _log_of(self, attempt_id: str) -> str:
-        """How to read what a failed attempt printed. Keeps it if our own JobTracker ends now."""
+        """How to read a failed attempt's output. Keeps it if our own JobTracker ends now."""
         assert self._client is not None
         if not attempt_id:
             return ""
@@ -359,7 +359,7 @@ class Submission:
         return f"{current_user()} ({self._interrupts.signal_name})"
 
     def _take_down(self) -> None:
-        """End all that this command has started."""
+        """End all processes that this command has started."""
         if self._files is not None:
             self._files.close()
         if self._client is not None:
@@ -392,7 +392,7 @@ class Submission:
                 )
 
     def _master_wait(self) -> float:
-        """How long to wait for a master that accepts the end of the framework."""
+        """The longest wait for a master that accepts the end of the framework."""
         own_is_gone = self._cluster is not None and self._cluster.poll() is not None
         if self._interrupts.signal_name or own_is_gone:
             return 0.0

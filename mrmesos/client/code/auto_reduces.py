@@ -1,7 +1,7 @@
 """`job.reduces=auto`: the number of reduces, from the size of the input.
 
 It becomes a number before anything depends on it: cut points of TotalOrder, fused steps of chains,
-and the job as it is sent. So whatever is right for a number is right for `auto`. Hive does the same
+and the job's description. So every rule for a number also holds for `auto`. Hive does the same
 (`hive.exec.reducers.bytes.per.reducer`). Thread: any.
 """
 
@@ -13,20 +13,20 @@ from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import AUTO, JOB_REDUCES, Conf
 
 BYTES_PER_REDUCE = 128 << 20
-"""As many reduces as maps of `split.maxsize`: a reduce then reads about what a map has written, and
-has about as much memory for it.
+"""There are as many reduces as maps of `split.maxsize`. So a reduce reads about as much as a map
+has written, and has about as much memory for it.
 """
 MOST = 1000
 
 
 def reduces_for(size: int) -> int:
-    """The number of reduces for an input of so many bytes."""
+    """The number of reduces for an input of this many bytes."""
     return min(MOST, max(1, -(-size // BYTES_PER_REDUCE)))
 
 
 def decided(conf: Conf, size: Callable[[], int] | None) -> Conf:
-    """The settings with a number of reduces. `size` tells the bytes of the input. It is None for a
-    job without a reducer, which has no reduces.
+    """The settings with a number of reduces. `size` returns the bytes of the input. It is None for
+    a job without a reducer, because such a job has no reduces.
     """
     if conf.get(JOB_REDUCES.name, "").strip() != AUTO:
         return conf

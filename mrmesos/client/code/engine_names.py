@@ -1,6 +1,7 @@
 """The top-level modules that mrmesos itself needs. Users' files must not hide them.
 
-Only asked when a file beside a script has the name of an installed module, as it takes a second.
+This takes a second, so it runs only when a file beside a script has the name of an installed
+module.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from mrmesos.client.terminal.errors import UsageProblem
 
 
 def is_mrjob(value: object) -> bool:
-    """Whether this is a class of mrjob's, which is imported if there is one."""
+    """Whether this is a class of mrjob. Imports mrjob only if such a class exists."""
     base = getattr(sys.modules.get("mrjob.job"), "MRJob", None)
     return base is not None and inspect.isclass(value) and issubclass(value, base)
 
@@ -26,7 +26,8 @@ def _is_target(value: object) -> bool:
 
 
 def find_class(module: ModuleType, target: Target) -> type[Any]:
-    """The class that the target names; else the script's only chain, else its only job or MRJob.
+    """The class that the target names. Without a name: the script's only chain, else its only job
+    or MRJob.
 
     Raises UsageProblem.
     """

@@ -1,9 +1,9 @@
-"""Which steps of a chain run inside the maps of the step that reads them. Pure.
+"""Decides which steps of a chain run inside the maps of the step that reads them. Pure.
 
-A step that only maps need not be a job of its own: what its mapper yields can go to the next
-step's mapper in the same task, without a file between them. This is done where nothing is lost by
-it: one step alone reads it, nobody waits for it apart from that, and both run with the same
-settings, so that a task has the memory, the processors and the place that both ask for.
+A step without a reducer need not be a job of its own. Its mapper's records can go to the next
+step's mapper in the same task, without a file between them. We do this only if nothing is lost:
+only one step reads them, nobody else waits for the step, and both steps have the same settings.
+Then a task has the memory, the processors and the place that both ask for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_ONE = frozenset({JOB_NAME.name, JOB_REDUCES.name})
 
 
 class Into(NamedTuple):
-    """The step whose maps run another step, and its input that would read that."""
+    """The step whose maps run another step, and the input that would read that step's output."""
 
     step: str
     source: str
@@ -73,5 +73,7 @@ def _settings(conf: Conf) -> dict[str, str]:
 
 
 def params_of(conf: Conf) -> dict[str, str]:
-    """A step's own parameters, which are no settings. Those of the step that runs it may differ."""
+    """A step's own parameters, which are no settings. The parameters of the step that runs it may
+    differ.
+    """
     return {name: text for name, text in conf.items() if name not in SETTINGS}

@@ -1,4 +1,4 @@
-"""`--input URI` and `--input NAME=URI`: which of a job's inputs is where."""
+"""`--input URI` and `--input NAME=URI`: the URIs of a job's inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from mrmesos.io.input.patterns import comma_list, uri_list
 
 
 def absolute_uri(uri: str) -> str:
-    """A path becomes a file URI that means the same everywhere on a shared or local filesystem."""
+    """A path becomes a file URI. On a shared or local filesystem it names the same file
+    everywhere.
+    """
     return uri if "://" in uri or uri.startswith("file:/") else f"file://{os.path.abspath(uri)}"  # noqa: PTH100 (keeps globs)
 
 
@@ -25,7 +27,7 @@ def uris_of(text: str) -> list[str]:
     for uri in uri_list(text):
         literal = "://" in uri or os.path.lexists(uri)
         found += map(absolute_uri, [uri] if literal else comma_list(uri))
-    if not found:  # as of a shell's variable that is not set: no records would be read
+    if not found:  # such as a shell's variable that is not set: no records would be read
         raise UsageProblem(f"--input {text!r}: names no file; write a path, a pattern or a URI")
     return found
 
@@ -33,7 +35,7 @@ def uris_of(text: str) -> list[str]:
 def sources_of(job: type[Job], inputs: Sequence[str]) -> tuple[Source, ...]:
     """The job's inputs with their URIs. Raises UsageProblem.
 
-    Names belong to jobs that have several inputs: elsewhere `year=2026/*` is a path.
+    Only jobs with several inputs have names. For other jobs `year=2026/*` is a path.
     """
     if not job.inputs:
         uris = tuple(uri for given in inputs for uri in uris_of(given))

@@ -28,7 +28,7 @@ class JobFiles:
 
     @property
     def files(self) -> tuple[JobFile, ...]:
-        """The descriptions that are sent to the JobTracker."""
+        """The descriptions for the JobTracker."""
         return tuple(self._paths)
 
     def items(self) -> Iterable[tuple[JobFile, Path]]:

@@ -66,7 +66,7 @@ def load_chain(
 
 
 class Packer(Protocol):
-    """How the jobs of steps are pickled. `place` is where they are from, for errors."""
+    """Pickles the jobs of steps. `place` is their origin, for errors."""
 
     place: Path
 
@@ -80,7 +80,7 @@ class Packer(Protocol):
 
 
 class _WithScript:
-    """Jobs of a script, which travels with them."""
+    """Pickles jobs of a script. The script travels with them."""
 
     def __init__(self, script: ImportedScript) -> None:
         self._script, self.place = script, script.file
@@ -112,8 +112,8 @@ def load_steps(
 ) -> LoadedChain:
     """Pickle the job of each step. Raises UsageProblem.
 
-    `uris` has the inputs by name. Those of `typed` have the format of steps. With `keep`, the last
-    steps write that format, too.
+    `uris` has the inputs by name. The inputs in `typed` have the format of steps. With `keep`, the
+    last steps write that format, too.
     """
     loading = _Loading(packer, cls, site, overrides, args, uris, last_steps(steps), cached)
     loading.typed, loading.keep = typed, keep
@@ -134,7 +134,7 @@ def load_steps(
 
 
 def from_files(steps: Sequence[ArrangedStep]) -> dict[str, str]:
-    """The names of the inputs that are no steps, each with a step that reads it."""
+    """The names of the inputs that are no steps, each with one step that reads it."""
     names = {step.name for step in steps}
     return {
         each: step.name
@@ -172,7 +172,7 @@ def _inputs(
 
 
 class _Before(NamedTuple):
-    """A fused step, with those that are fused into it, and what the first of all reads."""
+    """A fused step, the steps that are fused into it, and the input of the first of them."""
 
     step: FusedStep
     steps: tuple[FusedStep, ...]
@@ -181,7 +181,7 @@ class _Before(NamedTuple):
 
 
 class _Loading:
-    """What is the same for all steps of a chain."""
+    """The data that all steps of a chain share."""
 
     def __init__(
         self,
@@ -206,19 +206,21 @@ class _Loading:
     def settings(self, step: ArrangedStep) -> tuple[Conf, int]:
         """The settings of a step, and the number of its reduces."""
         file, cls = self._place, step.job
-        # A step without a reducer has no reduces, whatever is set for the others.
+        # A step without a reducer has no reduces, whatever the settings of other steps say.
         own = self._overrides if cls.reducer else self._overrides.without(settings.JOB_REDUCES)
         return job_settings(file, cls, self._site, self._chain.conf, own, self._size)
 
     def _size(self) -> int:
-        """The bytes of all files that the chain reads. What its steps will write is not known."""
+        """The bytes of all files that the chain reads. The size of its steps' outputs is not known
+        yet.
+        """
         files = self._uris.keys() - self.typed
         return input_bytes(uri for name in files for uri in self._uris[name])
 
     def step(self, step: ArrangedStep, conf: Conf, num_reducers: int) -> list[LoadedStep]:
-        """Load a step, and one before it that finds its cut points, if it needs some. Empty if it
-        has no job of its own. Between steps, records have the format of steps. The steps that it
-        reads have been loaded before.
+        """Load a step. If it needs cut points, also load the step before it that finds them.
+        Returns an empty list if the step has no job of its own. Between steps, records have the
+        format of steps. The steps that it reads have been loaded before.
         """
         place, cls, is_last = self._place, step.job, step.name in self._last
         job = make_job(place, cls, self._args)
@@ -257,7 +259,9 @@ class _Loading:
         return with_sampling(whole) if sampling else [whole]
 
     def with_hooks(self, steps: Sequence[LoadedStep], given: HookContext) -> Iterator[LoadedStep]:
-        """The steps, and those that call the hooks: one before all others, one after them."""
+        """The steps, and the steps that call the hooks: one before all others, and one after
+        them.
+        """
         hooks = hooks_of(self._chain)
         first, last = hooks.get(BEFORE), hooks.get(AFTER)
         if isinstance(first, AsTask):

@@ -65,8 +65,8 @@ def job_settings(
 ) -> tuple[Conf, int]:
     """Check the class. Returns its settings and the number of its reduces. Raises UsageProblem.
 
-    `size` tells the bytes of its input, which `job.reduces=auto` asks for.
-    From the weakest: `site` (mrmesos.toml), `defaults` (the chain's), the class's, `overrides`.
+    `size` returns the bytes of its input, for `job.reduces=auto`. The settings, the weakest first:
+    `site` (mrmesos.toml), `defaults` (the chain's), the class's, `overrides`.
     """
     try:
         check_job(cls)
@@ -78,7 +78,7 @@ def job_settings(
             click.echo(f"warning: {warning}", err=True)
     except ConfError as problem:
         raise UsageProblem(str(problem)) from None
-    if cls.reducer is None:  # a file's number of reduces is for the jobs that have some
+    if cls.reducer is None:  # the number of reduces in a file does not concern jobs without reduces
         site = site.without(settings.JOB_REDUCES)
     conf = site.merged(own).merged(overrides)
     conf = decided(conf, size if cls.reducer is not None else None)

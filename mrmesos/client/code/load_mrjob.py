@@ -1,4 +1,6 @@
-"""Loads an MRJob of a script: a job, or a chain of its steps. Every mistake is a UsageProblem."""
+"""Loads an MRJob of a script, as a job or as a chain of its steps. Every mistake is a
+UsageProblem.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def _send(program: MRProgram, files: JobFiles) -> None:
 
 
 class _Loading:
-    """What is the same for all steps."""
+    """The data that all steps share."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Loads the job or the chain of a script. Every mistake is a UsageProblem.
 
-The work is in load_job.py and load_chain.py, which are imported only when a script is loaded.
+load_job.py and load_chain.py do the work. They are imported only when a script is loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A script and the name of the job's class in it; empty: the script's only job."""
+    """A script and the name of the job's class in it. An empty name means the script's only job."""
 
     script: Path
     class_name: str
@@ -30,9 +30,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A checked job, its settings (those of the class, then those of `-D`) and its pickle.
+    """A checked job, its settings (first the class's, then those of `-D`) and its pickle.
 
-    `modules` is a zip file of the modules beside the script that the job needs; it may be empty.
+    `modules` is a zip file of the modules beside the script that the job needs. It may be empty.
     """
 
     name: str
@@ -48,10 +48,10 @@ class LoadedJob:
 class LoadedStep:
     """A step of a chain: its job, a hash of its code, and the steps that must be done before.
 
-    `fused` names the steps that run in its maps, and that are not among the steps of the chain.
-    The sources that are outputs of steps have `step_uri(name)` in the place of URIs, and a hook
-    reads NOTHING. `samples`: the step only finds the cut points of `loaded`. `cut_points` names the
-    step that finds those of this one.
+    `fused` names the steps that run in its maps; these are not among the steps of the chain.
+    Sources that are outputs of steps have `step_uri(name)` in the place of URIs, and a hook reads
+    NOTHING. `samples`: the step only finds the cut points of `loaded`. `cut_points` names the step
+    that finds the cut points of this one.
     """
 
     name: str
@@ -66,7 +66,7 @@ class LoadedStep:
 
 @dataclass(frozen=True, slots=True)
 class ClientHook:
-    """A hook of a chain that runs in this process. `mark` is a hash of what it does."""
+    """A hook of a chain that runs in this process. `mark` is a hash of its code."""
 
     function: HookFunction
     given: HookContext
@@ -84,7 +84,7 @@ class LoadedChain:
 
     @property
     def modules(self) -> bytes:
-        """Those of the script, which are the same for all steps."""
+        """The script's modules, which are the same for all steps."""
         return self.steps[0].loaded.modules
 
 
@@ -93,7 +93,7 @@ NOTHING = "step:"
 
 
 def step_uri(name: str) -> str:
-    """Stands for the output of a step until it is known where that is."""
+    """Stands for the output of a step until its place is known."""
     return f"step:{name}"
 
 
@@ -143,9 +143,9 @@ def load_target(
     """Import the script, find and check its job or chain, and pickle it. Raises UsageProblem.
 
     A job with TotalOrder samples `inputs` first to find its cut points. `cached` returns the files
-    that the mapper may ask for; `pickle_key` is that of the job. An MRJob names files of its own,
-    which go to `files`. `site` has the settings of mrmesos.toml, which those of the class override.
-    Hooks of a chain are told its `output`.
+    that the mapper may ask for; `pickle_key` is the job's key. An MRJob names files of its own;
+    they are added to `files`. `site` has the settings of mrmesos.toml; the settings of the class
+    override them. Hooks of a chain get its `output`.
     """
     site = Conf() if site is None else site
     from mrmesos.api.chain import Chain

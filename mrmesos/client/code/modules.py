@@ -1,9 +1,9 @@
-"""Finds the modules beside a job's script that it needs, and packs them into a zip file.
+"""Finds the modules beside a job's script that the job needs, and packs them into a zip file.
 
-The sources tell what is needed: every `import` in the script, also inside functions, and every
-`import` in the modules found so. Only modules in the script's directory count. The whole directory
-is not taken, because scripts are often in home directories and repositories. A package is taken
-whole, with its data files. Modules that the script imported in other ways (`importlib`) are added.
+We read the sources: every `import` in the script, also inside functions, and every `import` in the
+modules found in this way. Only modules in the script's directory count. We do not take the whole
+directory, because scripts are often in home directories and repositories. We take a package whole,
+with its data files. We add modules that the script imported in other ways (`importlib`).
 """
 
 from __future__ import annotations
@@ -153,7 +153,9 @@ def origin_of(module: object) -> Path | None:
 
 @lru_cache(maxsize=8192)
 def _resolved(file: str) -> Path:
-    """A submit asks three times for each of some hundred modules, and each answer costs 50 us."""
+    """The answer is kept: a submit asks three times for each of some hundred modules, and each
+    answer costs 50 us.
+    """
     return Path(file).resolve()
 
 

@@ -93,7 +93,8 @@ def pack_environment(output: Path, requirements: Sequence[Path] = ()) -> Packed:
         _copy_mrmesos(site)
         if requirements:
             _install(requirements, needed, Path(scratch), site)
-        # By hash and unchecked: the archive has no file times that Python could compare.
+        # The compiled files are by hash and unchecked: the archive has no file times that Python
+        # could compare.
         compileall.compile_dir(
             site, quiet=2, stripdir=scratch, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
         )

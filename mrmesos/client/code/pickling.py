@@ -56,8 +56,8 @@ def pickle_job(
 ) -> bytes:
     """Pickle the script and the job for workers.
 
-    Workers cannot import the modules `travelling`: what the job uses of them is pickled by value.
-    `beside` are the paths of modules that are sent as files.
+    Workers cannot import the modules in `travelling`. So the parts of them that the job uses are
+    pickled by value. `beside` are the paths of modules that are sent as files.
 
     Raises UsageProblem, which names the object that cannot be pickled.
     """
@@ -66,7 +66,8 @@ def pickle_job(
 
 
 def pickle_alone(job: Job, travelling: Sequence[ModuleType]) -> bytes:
-    """Pickle a job without a script: its class too, if it is of `__main__` or of `travelling`.
+    """Pickle a job without a script. Its class is pickled too, if it is defined in `__main__` or in
+    `travelling`.
 
     Raises UsageProblem like pickle_job.
     """
@@ -83,7 +84,9 @@ def _checked(job: Job, code: bytes) -> bytes:
 
 
 def identity_of(job: Job, script: ImportedScript, travelling: Sequence[ModuleType]) -> str:
-    """A hash of the job's code: equal for the same script and arguments, wherever it lies."""
+    """A hash of the job's code. It is equal for the same script and arguments, wherever the script
+    is.
+    """
     code = _pickled(job, script.module.__name__, script.identity(), travelling)
     return hashlib.sha256(code).hexdigest()
 
@@ -94,7 +97,7 @@ def _pickled(job: Job, name: str, script: bytes, travelling: Sequence[ModuleType
 
 @contextmanager
 def by_value(modules: Iterable[ModuleType]) -> Iterator[None]:
-    """Pickle what these modules hold by value, because workers cannot import them."""
+    """Pickle the contents of these modules by value, because workers cannot import them."""
     taken = list(modules)
     with _registering:
         for one in taken:

@@ -1,4 +1,6 @@
-"""Imports a job's script in the client, and prepares what is sent of it (io/code/user_script)."""
+"""Imports a job's script in the client, and prepares the parts of it that are sent
+(io/code/user_script).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ class ImportedScript:
         if spec is None or spec.loader is None:
             raise UsageProblem(f"{file.name}: not a Python file (its name must end in .py)")
         self.module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = self.module  # as the import system does; pickling needs it
+        sys.modules[name] = self.module  # as the import system does; pickling needs this
         namespace = vars(self.module)
         self._script = Script(name, str(file), file.read_bytes(), tuple(sys.argv), {})
         self._stubs: Scratch | None = None
@@ -94,7 +96,9 @@ class ImportedScript:
         return self._dumped(replace(self._script, beside=places))
 
     def identity(self) -> bytes:
-        """The same without what says nothing of the script: its place, and the command's words."""
+        """The same, without the script's place and the command's words. They say nothing about the
+        script.
+        """
         return self._dumped(replace(self._script, file="", argv=()))
 
     def _dumped(self, script: Script) -> bytes:
@@ -176,7 +180,7 @@ class _ValuePickler(pickle.Pickler):
         self._own = own
 
     def reducer_override(self, obj: Any) -> Any:
-        """Pickle calls this for all objects but plain data."""
+        """Pickle calls this for all objects except plain data."""
         if getattr(obj, "__module__", None) == self._own:
             raise pickle.PicklingError("of the script itself")
         return NotImplemented
@@ -194,7 +198,7 @@ class _Bounded(io.BytesIO):
 
 
 def _variables(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
-    """Variables of a module and of its own classes: (class name or "", name, value)."""
+    """Variables of a module and of its own classes, as (class name or "", name, value)."""
     yield from _own_variables("", module)
     seen: set[type] = set()
     classes = [each for each in vars(module).values() if isinstance(each, type)]

@@ -29,7 +29,7 @@ NOWHERE = Given("", "default")
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """A JobTracker and a master that one place names; each may be empty."""
+    """The JobTracker and the master that one place names. Each may be empty."""
 
     jobtracker: str
     master: str
@@ -38,7 +38,9 @@ class Clusters:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All that was found, and the warnings about it. `places` has the strongest first."""
+    """All values that were found, and the warnings about them. `places` has the strongest place
+    first.
+    """
 
     layers: Layers = field(default_factory=Layers)
     places: tuple[Clusters, ...] = ()
@@ -64,9 +66,10 @@ class Configuration:
 
     @property
     def cluster(self) -> Clusters:
-        """Where `submit` goes: the strongest place that names a JobTracker or a master.
+        """The cluster for `submit`: the strongest place that names a JobTracker or a master
+        decides.
 
-        One that names both means the JobTracker.
+        If that place names both, the JobTracker counts.
         """
         for place in self.places:
             if place.jobtracker or place.master:
@@ -145,7 +148,7 @@ def _working_directory() -> Path:
 def where_to_run(
     configuration: Configuration, *, master: str, jobtracker: str, local: bool
 ) -> Clusters:
-    """The cluster of a submission: that of the options, else of the configuration, else none."""
+    """The cluster of a submission: from the options, else from the configuration, else none."""
     if master or jobtracker:
         return Clusters(jobtracker, master, "--jobtracker" if jobtracker else "--master")
     return Clusters("", "", "--local") if local else configuration.cluster

@@ -15,9 +15,9 @@ BYTES_MAX = 1 << 20
 
 
 def found_files(environ: Mapping[str, str], here: Path, system: Path = SYSTEM) -> list[TomlFile]:
-    """The files there are, the weakest first: the system's, the user's, the project's.
+    """The existing files, the weakest first: the system's, the user's, the project's.
 
-    Raises ConfError if one cannot be read, or somebody else could have written the project's.
+    Raises ConfError if a file cannot be read, or if somebody else could have written the project's.
     """
     own = Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "mrmesos" / FILE_NAME
     files = [_read(path) for path in (system, own) if path.exists()]
@@ -32,8 +32,8 @@ def found_files(environ: Mapping[str, str], here: Path, system: Path = SYSTEM) -
 
 
 def project_file(here: Path) -> Path | None:
-    """The file in this directory, else in the nearest one above it, up to the repository's top or
-    the user's home.
+    """The file in this directory, else in the nearest directory above it, up to the repository's
+    top or the user's home.
     """
     home = Path("~").expanduser()
     for directory in (here, *here.parents):
@@ -46,7 +46,9 @@ def project_file(here: Path) -> Path | None:
 
 
 def _check_owner(path: Path) -> None:
-    """Raise ConfError if another user could have written the file: it can name programs to run."""
+    """Raise ConfError if another user could have written the file, because it can name programs to
+    run.
+    """
     status = path.stat()
     whose = "" if status.st_uid in (os.geteuid(), 0) else f"belongs to user {status.st_uid}"
     if status.st_mode & 0o002:

@@ -39,7 +39,7 @@ def profile_option(function: F) -> F:
 
 
 def jobtracker_option(function: F) -> F:
-    """The options that name a running JobTracker: its URL, or a profile that has it.
+    """The options that name a running JobTracker: its URL, or a profile that contains the URL.
 
     The command gets the URL. `open_jobtracker` takes the token from the same configuration.
     """
@@ -55,7 +55,7 @@ def jobtracker_option(function: F) -> F:
         default="",
         metavar="NAME",
         shell_complete=profiles,
-        is_eager=True,  # the URL may come from it
+        is_eager=True,  # the URL may come from the profile
         expose_value=False,
         callback=_configured,
         help=f"Use [profile.NAME] of mrmesos.toml.  [env var: {PROFILE_VARIABLE}]",

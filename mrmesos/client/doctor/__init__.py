@@ -1,5 +1,6 @@
-"""`mrmesos doctor`: what is wrong with this machine and a cluster, and what to do.
+"""`mrmesos doctor` finds faults of this machine and a cluster, and says what to do.
 
-`here.py` and `cluster.py` gather facts by files, sockets and jobs. `judge.py` is pure: facts become
-findings. `probe_job.py` is a job that tells of the agent that it runs on. Thread: main.
+`here.py` and `cluster.py` gather facts from files, sockets and jobs. `judge.py` is pure: facts
+become findings. `probe_job.py` is a job that reports facts about the agent where it runs. Thread:
+main.
 """

@@ -76,7 +76,7 @@ def ask(url: str, path: str = "/version") -> tuple[Answer, Any]:
 
 
 def _ahead(date: str | None, middle: float) -> float | None:
-    """How far the server's clock is ahead, by the Date header, which has whole seconds."""
+    """How far the server's clock is ahead, by the Date header. That header has whole seconds."""
     try:
         there = parsedate_to_datetime(date or "").timestamp() + 0.5
     except (TypeError, ValueError):
@@ -109,7 +109,9 @@ def master_url(master: str) -> str:
 
 
 def agents_of(state: Any) -> tuple[list[AgentFacts], int]:
-    """The agents in a master's /state, with whether we can connect; and how many are lost."""
+    """The agents in a master's /state, each with whether we can connect to it. Also the number of
+    lost agents.
+    """
     found = []
     for each in state.get("slaves", [])[:AGENTS_MAX]:
         address = str(each.get("pid", "")).partition("@")[2]
@@ -142,7 +144,7 @@ def _connects(hostname: str, address: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """How agents are probed: through which JobTracker, with which URIs, for how long."""
+    """The JobTracker, the URIs and the time limit of a probe."""
 
     client: JobTrackerClient
     uris: Sequence[str]
@@ -150,7 +152,7 @@ class Probing:
 
 
 def probe_agents(probing: Probing, agents: Sequence[AgentFacts]) -> list[AgentFacts]:
-    """Run the probe on each agent, all at once; without known agents, on any."""
+    """Run the probe on all agents at once. If no agents are known, run it on any agent."""
     known = list(agents) or [AgentFacts(hostname="")]
     hosts = {each.hostname: [a for a in known if a.hostname == each.hostname] for each in known}
     jobs: dict[str, str] = {}

@@ -73,7 +73,7 @@ def examine(
 
 
 def _jobtracker(url: str, conf: Conf) -> Answer:
-    """Whether it answers, and accepts our token."""
+    """Whether the JobTracker answers, and accepts our token."""
     answer = Answer(url=url)
     if not url.startswith(SCHEME):
         answer, _ = ask(url)
@@ -81,7 +81,7 @@ def _jobtracker(url: str, conf: Conf) -> Answer:
             return answer
     try:
         client = open_client(url, conf, retry_seconds=ASK_SECONDS)
-    except UsageProblem as problem:  # the token's file, which is judged by itself
+    except UsageProblem as problem:  # the token's file is wrong; it has a finding of its own
         return Answer(url=url, problem=problem.message, kind="denied")
     try:
         client.service_status()
@@ -97,7 +97,7 @@ def _jobtracker(url: str, conf: Conf) -> Answer:
 
 @contextlib.contextmanager
 def _own_jobtracker(conf: Conf, service: Conf, master: str) -> Iterator[JobTrackerClient]:
-    """A JobTracker on the master, as `submit --master` has one, for the time of the probe."""
+    """A JobTracker on the master for the time of the probe, as `submit --master` starts one."""
     from mrmesos.jobtracker.http.server import AddressError
     from mrmesos.jobtracker.service import JobTrackerService
 

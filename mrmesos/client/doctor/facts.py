@@ -1,4 +1,4 @@
-"""What was seen of a machine and a cluster. No opinion about it: that is in judge.py."""
+"""Facts about a machine and a cluster. judge.py judges them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class PlaceFacts(msgspec.Struct, frozen=True):
-    """A directory that is written to. `problem` says why that fails."""
+    """A directory in which we write. `problem` says why that fails."""
 
     path: str
     what: str
@@ -40,7 +40,7 @@ class TokenFacts(msgspec.Struct, frozen=True):
 
 
 class HereFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """This machine. `python` is as `3.11.7`."""
+    """This machine. `python` is a version such as `3.11.7`."""
 
     python: str
     executable: str
@@ -50,23 +50,27 @@ class HereFacts(msgspec.Struct, frozen=True, kw_only=True):
     uris: tuple[UriFacts, ...] = ()
     token: TokenFacts = TokenFacts()
     is_child_started: bool = True
-    """Whether this Python can start itself with mrmesos in it, as a local cluster does."""
+    """The reason why this Python cannot start itself with mrmesos in it, as a local cluster does.
+    Empty if it can.
+    """
     child_problem: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """How a server answered: the first problem, if any, and its clock less ours in seconds."""
+    """A server's answer: the first problem, if there is one, and the server's clock minus ours, in
+    seconds.
+    """
 
     url: str
     problem: str = ""
     kind: str = ""
-    """Of the problem: dns, refused, silent, denied, strange."""
+    """The kind of the problem: dns, refused, silent, denied, strange."""
     version: str = ""
     ahead_seconds: float | None = None
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What the probe job has printed on an agent."""
+    """The output of the probe job on an agent."""
 
     python: str
     executable: str
@@ -78,7 +82,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent. `address` is as the master names it; `probe` is None if no job ran there."""
+    """An agent. The master gives its `address`. `probe` is None if no job ran there."""
 
     hostname: str
     address: str = ""
@@ -95,7 +99,7 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A cluster as seen from here. `jobtracker_url` is the address that TaskTrackers are told."""
+    """A cluster as seen from here. `jobtracker_url` is the address that TaskTrackers get."""
 
     master: Answer | None = None
     jobtracker: Answer | None = None
@@ -106,7 +110,7 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Everything. `cluster` is None if none was asked for."""
+    """All facts. `cluster` is None if the user named none."""
 
     here: HereFacts
     cluster: ClusterFacts | None = None

@@ -64,7 +64,7 @@ def _packages() -> Iterator[Version]:
 
 
 def _is_enough(found: str, bounds: str) -> bool:
-    """Whether a version reaches the lower bound. Other bounds are the installer's affair."""
+    """Whether a version reaches the lower bound. The installer checks other bounds."""
     least = re.search(r">=\s*([0-9.]+)", bounds)
     return least is None or _numbers(found) >= _numbers(least[1])
 
@@ -83,7 +83,9 @@ def _places() -> Iterator[PlaceFacts]:
 
 
 def look_into(path: Path, what: str) -> PlaceFacts:
-    """Whether files can be written there, or where it would be created; and the free space."""
+    """Whether files can be written there, or in the directory where it would be created. Also the
+    free space.
+    """
     place = path
     while not place.exists():
         place = place.parent
@@ -93,7 +95,7 @@ def look_into(path: Path, what: str) -> PlaceFacts:
             file.flush()
         problem = ""
     except OSError as failure:
-        # A full disk is told by its free space.
+        # The finding about free space reports a full disk.
         problem = "" if failure.errno == 28 else reason(failure)
     return PlaceFacts(str(path), what, shutil.disk_usage(place).free >> 20, problem)
 
@@ -124,7 +126,7 @@ def _token(conf: Conf) -> TokenFacts:
 
 
 def _child() -> tuple[bool, str]:
-    """Start this Python as a local cluster is started."""
+    """Start this Python in the way in which a local cluster is started."""
     command = [sys.executable, "-P", "-c", "import mrmesos.minimesos, mrmesos.tasktracker"]
     try:
         done = subprocess.run(

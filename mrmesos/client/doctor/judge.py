@@ -1,4 +1,6 @@
-"""What is wrong, and what to do: facts become findings. Pure: no files, sockets, clocks."""
+"""Makes findings of facts: each says what is wrong, and what to do. Pure: no files, sockets,
+clocks.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from mrmesos.client.doctor.facts import (
 )
 
 CLOCK_SECONDS = 5.0
-"""Clocks that differ more make times in logs and histories useless. Requests work all the same."""
+"""If clocks differ by more than this, times in logs and histories are useless. Requests still
+work.
+"""
 DISK_LOW_MB, DISK_FULL_MB = 1024, 64
 PYTHON_LEAST = (3, 11)
 
 
 class Level(StrEnum):
-    """How bad it is: fine, worth knowing, or jobs fail."""
+    """How bad a finding is: fine, worth knowing, or jobs fail."""
 
     FINE = "ok"
     WARNING = "warning"
@@ -34,7 +38,9 @@ class Level(StrEnum):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """One line: what was checked, where, what was found, and what to do (empty if it is fine)."""
+    """One line of the report: the check, the place, the finding, and the advice (empty if all is
+    fine).
+    """
 
     level: Level
     check: str
@@ -44,7 +50,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def judge(facts: Facts) -> list[Diagnosis]:
-    """All findings, first those of this machine."""
+    """All findings. The findings about this machine come first."""
     found = list(_here(facts.here))
     if facts.cluster is not None:
         found += _cluster(facts.cluster, facts.here)
@@ -346,7 +352,7 @@ def _fine(check: str, where: str, found: str) -> Diagnosis:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """`3.11.7` as numbers; what is no number ends it."""
+    """`3.11.7` as numbers, up to the first part that is no number."""
     found = []
     for part in version.split("."):
         digits = "".join(c for c in part if c.isdigit())

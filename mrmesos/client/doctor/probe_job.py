@@ -1,6 +1,7 @@
-"""A job that tells of the agent that it runs on. It reads nothing and writes nothing.
+"""A job that reports facts about the agent where it runs. It reads nothing and writes nothing.
 
-It goes to the agent with its source, so it may use only what older versions of mrmesos have, too.
+It goes to the agent with its source. So it may use only names that older versions of mrmesos have,
+too.
 """
 
 import json
@@ -20,7 +21,7 @@ MARK = "mrmesos-doctor "
 
 
 class OneRecord(RecordReader):
-    """One record, without a look at the file."""
+    """One record. The file is not opened."""
 
     def read(self, split: FileSplit) -> Iterable[Any]:
         """See RecordReader."""
@@ -28,7 +29,7 @@ class OneRecord(RecordReader):
 
 
 class Tell(Mapper):
-    """Prints what it sees as one line of JSON."""
+    """Prints the facts as one line of JSON."""
 
     def map(self, key: Any, value: Any) -> None:
         """See Mapper."""
@@ -52,7 +53,7 @@ class Tell(Mapper):
 
 
 def disk(path: Path) -> str:
-    """Where the disk with this path is mounted."""
+    """The mount point of the disk with this path."""
     while not path.is_mount():
         path = path.parent
     return str(path)

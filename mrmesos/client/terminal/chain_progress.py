@@ -65,7 +65,7 @@ class _Lines:
         self._waiting = ""
 
     def update(self, status: ChainStatus, elapsed: float) -> None:
-        """Print lines for what has changed."""
+        """Print a line for each change."""
         if status.waiting != self._waiting:
             self._waiting = status.waiting
             self._print(f"  {status.waiting}" if status.waiting else "")

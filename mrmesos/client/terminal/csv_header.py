@@ -1,8 +1,8 @@
 """Finds the header that the CSV files of an output share, so that it is shown once.
 
-Nothing in a CSV file says whether its first row is a header. Here it is one if all files that are
-not empty begin with the same row, and its fields look like names: not empty, all different, and
-none a number.
+Nothing in a CSV file says whether its first row is a header. We take it for a header under two
+conditions. All files that are not empty begin with the same row. Its fields look like names: they
+are not empty, all different, and none is a number.
 """
 
 from __future__ import annotations

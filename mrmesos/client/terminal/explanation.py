@@ -10,7 +10,7 @@ from mrmesos.wire.job import JobState
 
 
 def format_explanation(found: Explanation) -> str:
-    """All that is known, a reason in a line, with what helps below it."""
+    """All reasons, each in a line, with advice below it."""
     lines = [f"{found.job_id} {found.state}"]
     if found.waiting is not None:
         lines += _waiting(found.waiting, found.now)

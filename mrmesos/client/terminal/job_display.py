@@ -1,4 +1,4 @@
-"""What a user sees of a job from its start to its end, besides errors."""
+"""Shows a job to its user from its start to its end. Errors are shown elsewhere."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from mrmesos.wire.job import JobStatus
 
 
 class JobDisplay(Protocol):
-    """Shows one job. Everything goes to stderr; stdout is for what was asked for."""
+    """Shows one job. Everything goes to stderr; stdout is for the output that the user asked
+    for.
+    """
 
     def started(self, job_id: str, name: str, url: str) -> None:
         """The JobTracker at `url` has accepted the job."""
 
     def page(self, address: str) -> None:
-        """The JobTracker, which is our own, serves web pages at this address."""
+        """Our own JobTracker serves web pages at this address."""
 
     def progress(self) -> ProgressDisplay:
         """The display of the running job."""
 
     def ended(self, status: JobStatus, *, printed: bool) -> None:
-        """The job has ended. `printed`: tasks have printed, and it is kept here.
+        """The job has ended. `printed`: tasks have printed text, and it is kept on this machine.
 
         The job's error is shown elsewhere.
         """

@@ -12,7 +12,7 @@ _LINES = re.compile(r"[\t\n\u2028\u2029]")
 def printable(text: str) -> str:
     """Replace control characters by escapes, except tabs and newlines.
 
-    Names, errors and logs come from others: their escape sequences could rewrite the screen.
+    Names, errors and logs come from others. Their escape sequences could rewrite the screen.
     """
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LINE_SECONDS = 1.0
 """Least time between two plain lines."""
 NOTE_SECONDS = 10.0
-"""Least time between two plain lines if only the words of `set_status` have changed."""
+"""Least time between two plain lines if only the text of `set_status` has changed."""
 NOTE_CHARACTERS = 60
 
 
@@ -49,7 +49,9 @@ def plain_line(status: JobStatus, elapsed: float) -> str:
 
 
 def note(status: JobStatus) -> str:
-    """What a task has said with `set_status`, in one line of limited length. Empty if nothing."""
+    """The text that a task has set with `set_status`, in one line of limited length. Empty if there
+    is none.
+    """
     if status.state is not JobState.RUNNING:
         return ""
     text = one_line(" ".join(status.note.split()))

@@ -50,7 +50,7 @@ def format_end(status: JobStatus) -> str:
 
 
 def notes(status: JobStatus) -> list[str]:
-    """What a user should know of a job that has ended."""
+    """Notes for the user about a job that has ended."""
     of_tasks = status.counters.get("task", {})
     found = []
     if written := of_tasks.get(PICKLED_RECORDS, 0):
@@ -70,7 +70,8 @@ def notes(status: JobStatus) -> list[str]:
 def format_error(error: AttemptError, log: str) -> str:
     """Format the first real error of a job, its place and what to do.
 
-    `log` says how to read what the attempt printed. The URL in the error ends with its TaskTracker.
+    `log` says how to read the output of the attempt. The URL in the error ends with its
+    TaskTracker.
     """
     lines = [f"error: {error.message}"]
     facts = (

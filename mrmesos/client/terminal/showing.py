@@ -26,9 +26,9 @@ def shown(
 ) -> Iterator[bytes]:
     """Read the records at `uris` as lines, at most `limit`. Raises InputError.
 
-    Text is decompressed, whatever the name of the file, and shown unchanged, but the header of CSV
-    files only once, unless `all_headers`. Columns `key` and `value` are shown as TextOutput writes
-    them, other columns as JSON. Unpickling would run code, so pickled objects stay packed.
+    Text is decompressed, whatever the name of the file, and shown unchanged. Without `all_headers`,
+    the header of CSV files is shown only once. Columns `key` and `value` are shown as TextOutput
+    writes them, other columns as JSON. Unpickling would run code, so pickled objects stay packed.
     """
     left = limit
     if left == 0:
@@ -69,7 +69,7 @@ def _plain(uri: str) -> Iterator[bytes]:
     """The decompressed bytes of a file. A missing last newline is added."""
     nothing = np.empty(0, np.uint8)
     last = NEWLINE
-    # BytesOutput writes any bytes, also those that compressed files begin with.
+    # BytesOutput writes any bytes, also the first bytes of compressed files.
     with LineSource(uri, 0, by_content=not uri.endswith(".bin")) as source:
         while not source.ended:
             data = source.read_behind(nothing, _READ_BYTES)

@@ -35,7 +35,9 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def _print_rich(rows: Sequence[tuple[str, ...]]) -> None:
-    """Fold the last column, which has words. The others are copied from, so they stay whole."""
+    """Fold the last column, which has words. People copy from the other columns, so those stay
+    whole.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table

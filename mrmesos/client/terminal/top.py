@@ -15,7 +15,7 @@ from mrmesos.wire.job import JobState, JobStatus, TaskCounts
 ENDED_MAX = 5
 AGENTS_MAX = 10
 LINES_BESIDE_JOBS = 22
-"""Lines of the screen that are not jobs: the heads, pools and agents."""
+"""The lines of the screen that are not jobs: heads, pools and agents."""
 BAR = 16
 WIDE = 130
 JOB_WIDTH = len("job_202611201130476208_0001")
@@ -25,7 +25,7 @@ MIB = 1024
 def screen(
     view: ClusterView, statuses: Sequence[JobStatus], *, rows: int | None, width: int = 80
 ) -> RenderableType:
-    """All of it, for a terminal of this width and `rows` lines; None: there is no limit."""
+    """The whole screen, for a terminal of this width and `rows` lines. None means no limit."""
     live = [status for status in statuses if not status.state.ended]
     live.sort(key=lambda status: (not _running(status), status.submitted))
     ended = [status for status in statuses if status.state.ended]
