@@ -49,7 +49,7 @@ VERBS = {
     "ui": ("mrmesos.cli.ui:ui", "Open the web pages of a JobTracker."),
     "history": (
         "mrmesos.cli.history:history",
-        "Show ended jobs, also long ago, and compare two of them.",
+        "Show jobs that have ended, and compare two of them.",
     ),
     "doctor": (
         "mrmesos.cli.doctor:doctor",
@@ -66,7 +66,7 @@ IN_GROUPS = {
     "history": ("list", "show", "diff", "serve"),
     "config": ("show", "files", "schema"),
 }
-"""The verbs of groups, for those who forget the group."""
+"""The verbs of groups, for users who forget the group."""
 
 EXIT_USAGE = 2
 _STDOUT_FAILED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EPIPE})
@@ -106,7 +106,7 @@ class OneLineCommand(click.Command):
                 click.echo(printable("\n".join(["", *lines])), err=True)
             sys.exit(problem.exit_code)
         except OSError as problem:
-            # A file's error has its name; that of a stream that is printed to has none.
+            # An error of a file has the file's name. An error of standard output has none.
             if problem.errno not in _STDOUT_FAILED or problem.filename is not None:
                 raise
             _stdout_fails()
@@ -138,7 +138,7 @@ class LazyGroup(OneLineCommand, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a mistyped verb, and for one of a group."""
+        """As click does, but with a suggestion for a mistyped verb, and for a verb of a group."""
         wrong = args[0]
         if wrong in VERBS or wrong.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
@@ -167,7 +167,7 @@ class LazyGroup(OneLineCommand, click.Group):
 
 
 def _stdout_fails() -> bool:
-    """Whether what was printed cannot be written; then what is left of it is dropped."""
+    """Whether standard output cannot be written. Then the rest of the output is dropped."""
     try:
         sys.stdout.flush()
     except OSError:

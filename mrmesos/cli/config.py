@@ -1,4 +1,4 @@
-"""`mrmesos config …`: the values of settings, where they come from, and the files they stand in."""
+"""`mrmesos config …`: the values of settings, their origin, and the files that have them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def config() -> None:
     """Show settings, and where each value comes from.
 
     A value comes from the strongest of these places: -D, variables MRMESOS_…, the job's class
-    (`Job.conf`), mrmesos.toml, the default. There may be three files: that of the project (in this
+    (`Job.conf`), mrmesos.toml, the default. There may be three files: the project's (in this
     directory or above it), ~/.config/mrmesos/mrmesos.toml, and /etc/mrmesos/mrmesos.toml. A profile
     is stronger than all of the files without it.
     """
@@ -55,9 +55,9 @@ def show(
     profile: str,
     as_json: bool,
 ) -> None:
-    """Show values and where they come from: of NAMES, or of all that were given.
+    """Show values and where they come from, for NAMES or for all settings that were given.
 
-    `jobtracker` and `master` are where commands go without an option that names a cluster.
+    Commands without an option that names a cluster go to `jobtracker` or `master`.
     """
     configuration = read_configuration(profile, assignments)
     rows = rows_of(configuration, _of_class(target) if target else {})
@@ -101,7 +101,7 @@ def schema() -> None:
 
 
 def rows_of(configuration: Configuration, own: Layer) -> list[Row]:
-    """Where commands go, then all settings and parameters by name."""
+    """The cluster for commands, then all settings and parameters by name."""
     places = {"jobtracker": configuration.jobtracker, "master": configuration.master}
     rows = [Row(name, *given) for name, given in places.items()]
     given = configuration.layers.all(own)
@@ -114,7 +114,7 @@ def _default(value: object) -> str:
 
 
 def _of_class(target: str) -> Layer:
-    """The settings of a job's class, or of a chain's."""
+    """The settings of a job's or a chain's class."""
     from mrmesos.api.chain import Chain
     from mrmesos.api.job import Job, class_settings, setting_texts
     from mrmesos.client.code.find_class import find_class

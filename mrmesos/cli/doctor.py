@@ -24,7 +24,7 @@ _SIGNS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
     "uris",
     multiple=True,
     metavar="URI",
-    help="Also whether this URI can be opened, here and on agents: hdfs://…, s3://…",
+    help="Also check that this URI can be opened, here and on agents: hdfs://…, s3://…",
 )
 @click.option(
     "--probe/--no-probe",
@@ -53,8 +53,8 @@ def doctor(
 ) -> None:
     """Look for what is wrong with this machine and a cluster, and say what to do.
 
-    Without --master and --jobtracker it looks at the cluster of mrmesos.toml or of the variables,
-    if one is named there. With both, the JobTracker runs the jobs, and the master names the agents.
+    Without --master and --jobtracker it looks at the cluster that mrmesos.toml or the variables
+    name, if any. With both, the JobTracker runs the jobs, and the master names the agents.
 
     Exit code 0: nothing is wrong. 1: something is.
     """

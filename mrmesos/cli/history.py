@@ -1,4 +1,5 @@
-"""`mrmesos history …`: jobs that have ended, also long ago, and what differs between two of them.
+"""`mrmesos history …`: jobs that have ended, also long ago, and the differences between two of
+them.
 
 It reads the history's file itself, so no JobTracker has to run.
 """
@@ -143,9 +144,9 @@ def show(job_id: str, settings: bool, directory: str | None, as_json: bool) -> N
 @_from_option
 @_json_option
 def diff(before: str, after: str, directory: str | None, as_json: bool) -> None:
-    """Show what differs between two ended jobs: settings, durations, counters.
+    """Show the differences between two ended jobs: settings, durations, counters.
 
-    Exit code 0: nothing differs. 1: something does.
+    Exit code 0: there is no difference. 1: there are differences.
     """
     from mrmesos.jobtracker.history.diff import differences
 
@@ -207,7 +208,7 @@ def _record(kept: HistoryStore, job_id: str) -> HistoryRecord:
 def serve(port: int, host: str, directory: str | None) -> None:
     """Serve the web pages of ended jobs until Ctrl-C, without a JobTracker.
 
-    The address that is printed logs a browser in once.
+    The printed address logs one browser in.
     """
     from mrmesos.client.terminal.interrupts import Interrupted, Interrupts
     from mrmesos.jobtracker.http.server import AddressError

@@ -68,7 +68,7 @@ class _OneLineGroup(OneLineErrors, click.Group):
 
 @click.group(cls=_OneLineGroup)
 def job() -> None:
-    """List, watch and kill jobs of a JobTracker; show attempts and what they printed."""
+    """List, watch and kill jobs of a JobTracker; show attempts and their output."""
 
 
 @job.command("list")
@@ -118,7 +118,8 @@ def status(job_id: str, jobtracker: str, as_json: bool) -> None:
 def wait(job_id: str, timeout: float | None, jobtracker: str, as_json: bool) -> None:
     """Wait until a job, a chain or a queue of free tasks ends.
 
-    Exit code 0: it succeeded (a queue: it was not killed). 1: it did not, or --timeout passed.
+    Exit code 0: it succeeded (a queue: it was not killed). 1: it did not succeed, or --timeout
+    passed.
     """
     client = open_jobtracker(jobtracker)
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
@@ -156,11 +157,13 @@ def kill(job_id: str, jobtracker: str, as_json: bool) -> None:
 @job.command()
 @click.argument("job_id", shell_complete=job_ids)
 @click.option("--priority", type=click.Choice(PRIORITIES, case_sensitive=False))
-@click.option("--pool", default="", metavar="NAME", help="The pool whose share it uses then.")
+@click.option(
+    "--pool", default="", metavar="NAME", help="The pool whose share the job uses from then on."
+)
 @jobtracker_option
 @_json_option
 def move(job_id: str, priority: str | None, pool: str, jobtracker: str, as_json: bool) -> None:
-    """Give a job that has not ended another priority or pool. What runs of it runs on."""
+    """Give a job that has not ended another priority or pool. Its running attempts go on."""
     if not (priority or pool):
         raise UsageProblem("name a --priority or a --pool")
     client = open_jobtracker(jobtracker)
@@ -177,7 +180,7 @@ def move(job_id: str, priority: str | None, pool: str, jobtracker: str, as_json:
 @jobtracker_option
 @_json_option
 def attempts(job_id: str, jobtracker: str, as_json: bool) -> None:
-    """List the attempts of a job: state, agent, time, what they said or failed with.
+    """List the attempts of a job: state, agent, time, and their last words or error.
 
     A job that `submit` has run with a JobTracker of its own is found on this machine.
     """
@@ -203,8 +206,8 @@ def explain(job_id: str, task: str, jobtracker: str, as_json: bool) -> None:
 
     TASK is a task's id, or the end of one, such as m_000003.
 
-    The reasons follow from what agents offered last. `mrmesos history show` says why a job was slow
-    that a JobTracker no longer knows.
+    The reasons follow from the last offers of agents. For a job that the JobTracker no longer
+    knows, `mrmesos history show` says why it was slow.
     """
     from mrmesos.client import insight
     from mrmesos.client.terminal.explanation import format_explanation
@@ -223,10 +226,10 @@ def explain(job_id: str, task: str, jobtracker: str, as_json: bool) -> None:
 @click.option(
     "--stream", type=click.Choice(["stdout", "stderr", "both"]), default="both", show_default=True
 )
-@click.option("-f", "--follow", is_flag=True, help="Print what comes, until the job has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Print new output until the job has ended.")
 @jobtracker_option
 def logs(name: str, stream: str, follow: bool, jobtracker: str) -> None:
-    """Show what the attempts of a job, of a task, or one attempt have printed.
+    """Show the output of the attempts of a job or of a task, or of one attempt.
 
     The end of each log is shown, at most 1 MiB. Logs of a job that `submit` has run with a
     JobTracker of its own are on this machine: those of the last 20 jobs.
@@ -260,7 +263,7 @@ def logs(name: str, stream: str, follow: bool, jobtracker: str) -> None:
 
 
 def _attempts_of(job_id: str, jobtracker: str) -> LogSource:
-    """The attempts of a job that is kept on this machine, or of a JobTracker's job."""
+    """The attempts of a job, from the jobs kept on this machine or from a JobTracker."""
     from mrmesos.client.attempt_logs import JobTrackersAttempts, KeptAttempts
     from mrmesos.client.kept_jobs import KeptJob, history_dir
 

@@ -155,7 +155,7 @@ def parse_weights(text: str) -> dict[str, float]:
 @click.option(
     "--exit-with-stdin",
     is_flag=True,
-    help="Stop when standard input closes. So it also ends when its parent dies.",
+    help="Stop when standard input closes. So it also ends when its parent process dies.",
 )
 def minimesos(
     host: str,
@@ -209,7 +209,8 @@ def minimesos(
         raise click.UsageError(str(error)) from None
     except OSError as error:
         number = error.errno or 0
-        why = os.strerror(number) if number > 0 else error.strerror  # without asyncio's long text
+        # leaves asyncio's long text out
+        why = os.strerror(number) if number > 0 else error.strerror
         where = f"{host}:{port}" + (f" and {agent_addresses}" if agent_addresses else "")
         raise click.UsageError(f"cannot serve on {where}: {why}") from None
     finally:
@@ -268,7 +269,7 @@ def read_credentials(where: str) -> dict[str, str]:
 
 
 def who_may(config: MiniMesosConfig) -> str:
-    """Say who can run commands here; printed at the start."""
+    """A text that says who can run commands here. It is printed at the start."""
     user = _user()
     if config.credentials:
         return f"anyone with a secret of --credentials can run commands as {user}"
@@ -279,7 +280,7 @@ def who_may(config: MiniMesosConfig) -> str:
 
 
 def _user() -> str:
-    """The user that commands run as. Root can also run them as others."""
+    """The user as which commands run. Root can also run them as other users."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

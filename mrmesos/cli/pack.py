@@ -1,4 +1,4 @@
-"""`mrmesos pack`: packs what a TaskTracker needs into an archive that agents run from."""
+"""`mrmesos pack`: packs all that a TaskTracker needs into an archive. Agents run from it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`python job.py …`: a script that runs its own job, by `mrmesos.run(Job)` at its end.
 
-The command line is that of `mrmesos submit` with three differences, for those who know mrjob:
-inputs are plain arguments (without any: standard input), the job's own options need no `--` before
-them, and without --output the results go to standard output.
+The command line is that of `mrmesos submit` with three differences, as in mrjob. Inputs are plain
+arguments; without any, standard input is read. The job's own options need no `--` before them.
+Without --output, the results go to standard output.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(job: type[Job] | type[Chain], argv: Sequence[str] | None = None) -> NoR
 
 
 def _submit(given: dict[str, Any]) -> None:
-    """Run it. This ends by SystemExit, as the command does."""
+    """Run the job. This ends with SystemExit, as the command does."""
     assert submit.callback is not None
     submit.callback(**given)
 
@@ -136,7 +136,9 @@ def _help(job: type[Job] | type[Chain], own: argparse.ArgumentParser) -> str:
 
 
 def split_words(own: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Our words, and those of the job: its own options with their values, and all after `--`."""
+    """Our words, and the job's words: its own options with their values, and all words after
+    `--`.
+    """
     options = {text: each for each in own._actions for text in each.option_strings}
     ours: list[str] = []
     theirs: list[str] = []

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--runs",
     type=click.IntRange(1),
-    help="With --faults: run so many histories, with this seed and those after it. [default: 1]",
+    help="With --faults: run this many histories, with this seed and the next ones. [default: 1]",
 )
 @click.option(
     "--world",
@@ -88,8 +88,8 @@ def simulate(
     override it.
 
     With --faults it runs small random worlds in which processes, messages and machines fail, and
-    checks after each event that the core keeps its promises. A history that breaks one is told,
-    with the command that replays it.
+    checks after each event that the core keeps its promises. If a history breaks a
+    promise, it is printed with the command that replays it.
     """
     if faults:
         seed = options.pop("seed")
@@ -127,7 +127,7 @@ def simulate(
 
 
 def prove(seed: int | None, runs: int, kind: str, story: bool) -> None:
-    """Run histories with faults until one breaks a promise. Raises Failure where one did."""
+    """Run histories with faults until one breaks a promise. Then raises Failure."""
     from mrmesos.simulator.faults import histories
 
     if not __debug__:
@@ -138,7 +138,7 @@ def prove(seed: int | None, runs: int, kind: str, story: bool) -> None:
     for number in range(first, first + runs):
         try:
             world, failure = histories.run(number, kind)
-        except KeyboardInterrupt:  # what was seen until then is worth knowing
+        except KeyboardInterrupt:  # the histories that ran until then are worth a report
             print(f"interrupted in {histories.command(number, kind)}")
             break
         histories.count(seen, world, failure)

@@ -1,4 +1,4 @@
-"""`mrmesos jobtracker --zk`: one of several JobTrackers; it leads, or stands by until it leads.
+"""`mrmesos jobtracker --zk`: one of several JobTrackers. It leads, or it stands by until it leads.
 
 A leader that loses the leadership executes itself again (execve). This ends all its threads,
 sockets and locks at once, as if it had been killed. It then starts as a standby.
@@ -63,7 +63,7 @@ class Standby:
         self._probe.close()
 
     def open(self, make: Callable[[], JobTrackerService]) -> JobTrackerService:
-        """Make the JobTracker after the election; raises what `make` raises.
+        """Make the JobTracker after the election. Raises the exceptions of `make`.
 
         The previous leader may have been stopped (SIGSTOP) during a write: wait for its end.
         """
@@ -115,7 +115,7 @@ class Standby:
         self._candidate.withdraw()
 
     def _deposed(self, why: str) -> None:
-        """End at once and start again: nothing may disturb the next leader."""
+        """End at once and start again, so that nothing disturbs the next leader."""
         logger.critical("this JobTracker does not lead any more: %s", why)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

@@ -41,12 +41,14 @@ Of mrmesos:
   --jobtracker URL, --master URL, --local-agents N    as for `mrmesos submit`
   --profile NAME         a profile of mrmesos.toml
 
-docs/streaming.md says what differs from Hadoop.
+docs/streaming.md lists the differences from Hadoop.
 """
 
 
 class _HadoopCommand(click.Command):
-    """Takes its arguments as they are. click would read `-archives` as options of one letter."""
+    """Takes its arguments unchanged, because click would read `-archives` as options of one
+    letter.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] in ("-h", "-help", "--help"):

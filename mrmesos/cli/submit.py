@@ -50,7 +50,7 @@ from mrmesos.conf import JOB_FAIL_IF_IMPOSSIBLE, OUTPUT_OVERWRITE
 @click.option(
     "--resume",
     is_flag=True,
-    help="Of a chain: do not run steps again that an earlier run with this output has finished.",
+    help="For a chain: do not run steps again that an earlier run with this output has finished.",
 )
 @click.option(
     "--fail-if-impossible",
@@ -98,7 +98,7 @@ from mrmesos.conf import JOB_FAIL_IF_IMPOSSIBLE, OUTPUT_OVERWRITE
 @click.option(
     "--local",
     is_flag=True,
-    help="Run the job on this machine, also if mrmesos.toml or a variable names a cluster.",
+    help="Run the job on this machine, even if mrmesos.toml or a variable names a cluster.",
 )
 @profile_option
 @click.option(
@@ -114,7 +114,7 @@ from mrmesos.conf import JOB_FAIL_IF_IMPOSSIBLE, OUTPUT_OVERWRITE
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Run nothing. Print what would run: splits, reduces, formats, settings, what is sent.",
+    help="Run nothing. Print the plan: splits, reduces, formats, settings, files that are sent.",
 )
 @click.option(
     "--json",
@@ -174,10 +174,10 @@ def submit(
     Without --master and --jobtracker, the job runs where MRMESOS_JOBTRACKER_URL, MRMESOS_MASTER or
     mrmesos.toml say, else on this machine.
 
-    All messages go to stderr. stdout gets only what is asked for: the records of --preview, the
-    job's id of --detach, the plan of --dry-run, or the JSON of --json.
+    All messages go to stderr. stdout gets only the output that you ask for: the records of
+    --preview, the job's id of --detach, the plan of --dry-run, or the JSON of --json.
 
-    Exit code 0: the job succeeded. 1: it failed. 2: the command has to be changed; nothing ran.
+    Exit code 0: the job succeeded. 1: it failed. 2: you have to change the command; nothing ran.
     """
     if master and jobtracker:
         raise UsageProblem("--master and --jobtracker exclude each other")

@@ -22,7 +22,9 @@ from mrmesos.client.terminal.tables import print_json
     metavar="SECONDS",
     help="How often to look.",
 )
-@click.option("--once", is_flag=True, help="Print it once. So it is without a terminal, too.")
+@click.option(
+    "--once", is_flag=True, help="Print it once. Without a terminal, it is always printed once."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one snapshot as JSON.")
 def top(jobtracker: str, every: float, once: bool, as_json: bool) -> None:
     """Show jobs, pools and agents of a JobTracker, live, until Ctrl-C.

@@ -23,15 +23,15 @@ LINK_HOURS_MAX = 720.0
     "hours",
     type=click.FloatRange(min=0.02, max=LINK_HOURS_MAX),
     metavar="HOURS",
-    help="Print a read-only link to give to others. Anybody who has it sees the pages for so many "
-    "hours (at most 720), and can change nothing.",
+    help="Print a read-only link to give to others. Anybody who has it sees the pages for this "
+    "many hours (at most 720), and can change nothing.",
 )
 @click.option("--job", "job_id", default="", metavar="JOB", help="With --link: only this job.")
 def ui(jobtracker: str, no_browser: bool, hours: float | None, job_id: str) -> None:
     """Open the web pages of a JobTracker: its cluster, its jobs, their attempts and logs.
 
-    The address is printed, too. It logs a browser in once, within a minute, so the token is not
-    typed into the page. For another login, run this again.
+    The address is printed, too. It logs one browser in, within a minute, so you need not type the
+    token into the page. For another login, run this command again.
     """
     if job_id and hours is None:
         raise UsageProblem("--job goes with --link HOURS")
