@@ -1,8 +1,8 @@
 """The names that authors of jobs import: Job, Mapper, Reducer, batch versions, aggregates, formats.
 
-Nothing here uses files, processes or the network, except what runs jobs: `Session`, `TaskExecutor`,
-`api.testing`, `api.running`, `api.sessions` and `api.executors`. These are imported when they are
-first used.
+Nothing here uses files, processes or the network, except the names that run jobs: `Session`,
+`TaskExecutor`, `api.testing`, `api.running`, `api.sessions` and `api.executors`. These are imported
+when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,9 @@ _LATE = {"Session": "mrmesos.api.sessions", "TaskExecutor": "mrmesos.api.executo
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Import what runs jobs when it is asked for: workers have no use for it."""
+        """Import the names that run jobs when somebody asks for them, because workers do not need
+        them.
+        """
         if (place := _LATE.get(name)) is not None:
             from importlib import import_module
 

@@ -18,12 +18,14 @@ STEPS_MAX = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Reads = str | Sequence[str]
-"""Names of steps, or of inputs that `--input NAME=URI` gives; an empty name: `--input URI`."""
+"""Names of steps, or of inputs that `--input NAME=URI` gives. The empty name means `--input
+URI`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a chain: its job, what it reads, and which steps must be done before, `after`.
+    """A step of a chain: its job, its inputs, and the steps that must be done before it (`after`).
 
     `inputs` names steps or inputs; for a job with several inputs, it is a dict with the names of
     these. Without `inputs`, a step reads `--input URI`, or the inputs of its job by their names.
@@ -38,11 +40,13 @@ class Chain:
     """Jobs that follow each other. `mrmesos submit` runs it as one thing.
 
     `steps` is a list, where each step reads the one before it (`steps = [CountWords, TopWords]`),
-    or a dict of names, where each step names what it reads. A step that no other reads writes to
-    `--output`; if there are several, each writes to a directory with its name there.
+    or a dict by name, where each step names its inputs. A step that no other step reads writes to
+    `--output`. If there are several such steps, each writes to a directory there that has the
+    step's name.
 
     A step that reads another step gets its keys and values as they were yielded, whatever its
-    `input_format` is. `conf` has settings for all steps; those of a step's own class go first.
+    `input_format` is. `conf` has settings for all steps; the settings of a step's own class
+    override them.
 
     The hooks `before` and `after` are functions that run once, before the first step and after the
     last one: `before = InClient(function)` or `AsTask(function)`.
@@ -55,24 +59,28 @@ class Chain:
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Declare command-line arguments. By default, those of the jobs; all steps get all."""
+        """Declare command-line arguments. By default, these are the arguments of all jobs. All
+        steps get all of them.
+        """
         for job in dict.fromkeys(step.job for step in arranged(cls)):
             job.add_arguments(parser)
 
 
 @dataclass(frozen=True, slots=True)
 class ArrangedStep:
-    """A step with all names resolved. `reads` has what each input of its job reads."""
+    """A step with all names resolved. `reads` has, for each input of its job, the names that it
+    reads.
+    """
 
     name: str
     job: type[Job]
     reads: Mapping[str, tuple[str, ...]]
     after: tuple[str, ...]
-    """All steps that must be done before, also those that it reads."""
+    """All steps that must be done before, also the steps that it reads."""
 
 
 def arranged(cls: type[Chain]) -> tuple[ArrangedStep, ...]:
-    """The steps, each behind those that it waits for. Raises JobError at the first mistake."""
+    """The steps, each behind the steps for which it waits. Raises JobError at the first mistake."""
     if not (inspect.isclass(cls) and issubclass(cls, Chain)):
         raise JobError(f"{cls!r:.80} is not a subclass of mrmesos.api.Chain")
     given = _named(cls)
@@ -86,8 +94,8 @@ def arranged(cls: type[Chain]) -> tuple[ArrangedStep, ...]:
 
 
 def as_step(job: Job, *, from_steps: Set[str], is_last: bool) -> None:
-    """Give a job the formats of steps: for its inputs `from_steps`, and its output unless it is
-    last. The chain's key is in the JobSpec only.
+    """Give a job the formats of steps: for its inputs `from_steps`, and for its output unless it is
+    last. Only the JobSpec has the chain's key.
     """
     if job.inputs:
         job.inputs = {  # type: ignore[misc]  # of this job only, not of its class
@@ -188,7 +196,7 @@ def _texts(where: str, given: object) -> tuple[str, ...]:
 
 
 def check_chain(cls: type[Chain]) -> tuple[ArrangedStep, ...]:
-    """The steps as of `arranged`, with all checks. Raises JobError."""
+    """The steps as for `arranged`, with all checks. Raises JobError."""
     steps = arranged(cls)
     last = last_steps(steps)
     if not isinstance(cls.conf, Mapping):

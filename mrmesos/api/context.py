@@ -99,7 +99,7 @@ class Context:
     input_name: str = ""
     open_output: Callable[[str], NamedOutput] = _no_outputs
     given_pickles: bool = False
-    """Whether batches with pickled columns were given to user code. Only then may it yield some."""
+    """Whether user code got batches with pickled columns. Only then may it yield such batches."""
 
     def count(self, group: str, name: str, amount: int = 1) -> None:
         """Add to a counter of the job. The job reports the totals of its winning attempts.
@@ -139,6 +139,6 @@ class Context:
     def output(self, name: str) -> NamedOutput:
         """One of `Job.outputs`. The job commits its files as `<output>/<name>/part-…`.
 
-        For reducers, and for mappers of jobs without reduces; others get a JobError.
+        Only for reducers, and for mappers of jobs without reduces. Other callers get a JobError.
         """
         return self.open_output(name)

@@ -1,4 +1,6 @@
-"""Public names for free tasks, defined in `mrmesos.local`. `mrmesos.api` has TaskExecutor, too."""
+"""Public names for free tasks. `mrmesos.local` defines them. `mrmesos.api` has TaskExecutor,
+too.
+"""
 
 from mrmesos.local.executor.errors import ExecutorLost, RemoteTraceback, TaskFailed
 from mrmesos.local.executor.executor import TaskExecutor

@@ -12,7 +12,7 @@ BatchMapper batches with the columns of the file. If the columns of a Parquet, A
 fails the attempt with the file and the offset of the first such row.
 
 `partitioning="hive"` makes columns of directories such as `year=2024` directly above a file. With
-None, directories are only places.
+None, directory names have no meaning.
 
 A custom RecordReader or RecordWriter can take the place of a format. `input_data` and `output_data`
 then make the data for the JobTracker.
@@ -47,21 +47,21 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     A line ends with ``\n`` or ``\r\n``; the value does not include the line end. An empty
     `encoding` gives `bytes`, otherwise the value is `str`. `errors` says what to do with bytes that
     do not decode: ``replace`` puts U+FFFD, as Hadoop's Text does; ``strict`` fails the attempt with
-    file and offset. Files in UTF-16 and UTF-32 are known by their byte order mark. They are not
-    split, and offsets count their bytes as UTF-8.
+    file and offset. Files in UTF-16 and UTF-32 are recognised by their byte order mark. They are
+    not split, and offsets count their bytes as UTF-8.
 
     Compressed files are decompressed and not split: gzip, bz2, zstd, lz4, xz, zip with one file,
-    lzma, deflate, snappy. They are known by content or by name, or `compression` names the codec;
-    "none" reads the bytes as they are.
+    lzma, deflate, snappy. They are recognised by content or by name, or `compression` names the
+    codec. "none" reads the bytes unchanged.
 
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
 
     With a `delimiter`, such as ``b"\n\n"``, records end with these bytes instead of a line end, as
     with Hadoop's textinputformat.record.delimiter.
 
-    With `lines_per_map`, every map gets so many lines of one file (Hadoop's NLineInputFormat). The
-    JobTracker then reads the whole input while it plans. A compressed file is one map.
-    With `empty_files`, a file without bytes has a map of its own, as in Hadoop.
+    With `lines_per_map`, every map gets this many lines of one file (Hadoop's NLineInputFormat).
+    The JobTracker then reads the whole input while it plans. A compressed file is one map. With
+    `empty_files`, a file without bytes has a map of its own, as in Hadoop.
     """
 
     encoding: Name = "utf-8"
@@ -118,9 +118,9 @@ class CsvInput(msgspec.Struct, frozen=True, tag="csv"):
 
     Behind an `escape` character, such as a backslash, every character is part of the field. Rows
     that begin with the `comment` character are ignored. A row with fewer fields than there are
-    columns is a bad row, or with `short_rows="null"` the others are None. One with more is bad.
-    A file without a column of `columns` or `types` is an error, or with `missing_columns="null"`
-    its values are None.
+    columns is a bad row, or with `short_rows="null"` the missing fields are None. A row with more
+    fields is a bad row. A file without a column of `columns` or `types` is an error, or with
+    `missing_columns="null"` the values of that column are None.
     """
 
     separator: Name = ","
@@ -216,7 +216,7 @@ class CustomInput(msgspec.Struct, frozen=True, tag="custom"):
 
 
 def _name_types(fmt: JsonLinesOutput | CsvOutput | ArrowOutput | ParquetOutput | OrcOutput) -> None:
-    """Formats are plain data, whatever the author gave as `schema`."""
+    """Formats are plain data, also if the author gave a class as `schema`."""
     msgspec.structs.force_setattr(fmt, "schema", type_names(fmt.schema))
 
 
@@ -313,7 +313,7 @@ class BytesOutput(msgspec.Struct, frozen=True, tag="bytes"):
 
 
 class NullOutput(msgspec.Struct, frozen=True, tag="null"):
-    """No part files, as Hadoop's NullOutputFormat. Records are counted; `_SUCCESS` is written.
+    """No part files, as with Hadoop's NullOutputFormat. Records count, and `_SUCCESS` is written.
 
     For jobs that write elsewhere (a database, named outputs).
     """
@@ -330,17 +330,17 @@ class CustomOutput(msgspec.Struct, frozen=True, tag="custom"):
 
 
 class StepInput(msgspec.Struct, frozen=True, tag="step"):
-    """What an earlier step of the chain wrote. The client sets it, with the chain's key."""
+    """The output of an earlier step of the chain. The client sets it and the chain's key."""
 
     key: Name
 
 
 class StepOutput(msgspec.Struct, frozen=True, tag="step"):
-    """Output for a later step of the chain: all types are kept. The client sets it."""
+    """Output for a later step of the chain. All types are kept. The client sets this format."""
 
     key: Name
     compression: Name = "none"
-    """Of the file as a whole; what is in it is always compressed."""
+    """The compression of the file as a whole. The data in it is always compressed."""
 
 
 InputFormat = (

@@ -10,17 +10,17 @@ Consumption = Mapping[str, float] | Iterable[tuple[str, float]]
 
 @runtime_checkable
 class FreeTaskLike(Protocol):
-    """What a TaskExecutor runs. Instances are pickled, and `run` is called in a worker."""
+    """A task for a TaskExecutor. Instances are pickled, and a worker calls `run`."""
 
     def consumption(self) -> Consumption:
-        """The resources that it holds while it runs, by name.
+        """The resources that the task holds while it runs, by name.
 
         `cpus`; `ram` and `disk` in bytes; `gpus`; any resource of agents, or any global resource of
         the JobTracker (`resources.global`), such as `db_connections`.
         """
 
     def run(self) -> Any:
-        """Do the work. What it returns or raises comes back to the executor."""
+        """Do the work. The executor gets the returned value or the exception."""
 
 
 class FunctionTask:

@@ -21,8 +21,8 @@ BEFORE, AFTER = "before", "after"
 
 @dataclass(frozen=True, slots=True)
 class HookContext:
-    """What a hook gets: the chain's name, its arguments, its inputs by name (`""` for the one that
-    has no name) and its output, as URIs.
+    """The argument of a hook: the chain's name, its arguments, its inputs by name (`""` for the
+    input without a name) and its output, as URIs.
     """
 
     chain: str
@@ -43,10 +43,11 @@ class InClient:
 
 @dataclass(frozen=True, slots=True)
 class AsTask:
-    """A hook that runs on an agent. `conf` has settings such as `map.memory.mb` for it alone.
+    """A hook that runs on an agent. `conf` has settings for this hook alone, such as
+    `map.memory.mb`.
 
-    It runs once: a failure is not tried again unless `map.maxattempts` says so. As any task, it may
-    run again if its agent is lost.
+    It runs once. A failed hook runs again only if `map.maxattempts` allows it. Like any task, it
+    may run again if its agent is lost.
     """
 
     function: HookFunction
@@ -57,7 +58,7 @@ Hook = InClient | AsTask
 
 
 class _Call(Mapper):
-    """Calls the hook. What the job reads has no meaning."""
+    """Calls the hook. The job's input has no meaning."""
 
     def setup(self) -> None:
         self.context.args.hook(self.context.args.given)
@@ -79,4 +80,4 @@ class HookJob(Job):
 
 
 ONCE: Mapping[str, str | int | float | bool] = {"map.maxattempts": 1, "map.speculative": False}
-"""The settings of a hook's job, which its `conf` overrides."""
+"""The settings of a hook's job. The hook's `conf` overrides them."""

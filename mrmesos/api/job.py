@@ -1,4 +1,6 @@
-"""The Job class, which names mapper, combiner, reducer, formats and settings; and its checks."""
+"""The Job class, which names mapper, combiner, reducer, formats and settings. Also the checks of a
+job.
+"""
 
 from __future__ import annotations
 
@@ -99,12 +101,14 @@ class Job:
     cut_points: pa.Array | None = None
     """The cut points of a job with TotalOrder; the client sets them."""
     fused: Mapping[str, tuple[FusedStep, ...]] = {}
-    """By input: the steps of a chain whose mappers run before that of this job."""
+    """By input: the steps of a chain whose mappers run before this job's mapper."""
 
     args: argparse.Namespace
 
     def __new__(cls, args: argparse.Namespace | None = None) -> Self:
-        """Set the arguments here, as an `__init__` of the author's may call no other one."""
+        """Set the arguments here, because an author's own `__init__` need not call
+        `super().__init__`.
+        """
         job = super().__new__(cls)
         job.args = args if args is not None else argparse.Namespace()
         return job

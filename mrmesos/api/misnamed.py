@@ -2,7 +2,7 @@
 
 A Mapper without a `map` passes its records on, and a Job without a `mapper` has such a Mapper. So a
 misspelt `map` or `mapper` would do nothing, without any error. The same holds for a method
-`cleanup` in the place of `close`. In: a class. Out: a text for the author.
+`cleanup` instead of `close`. In: a class. Out: a text for the author.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def uncalled_method(cls: type, base: type) -> str:
     idle = _idle(cls, own)
     for name in idle:
         if name == "close" and name not in hooks:
-            return f"defines close(), which a {base.__name__} has not; end the work in {work}()"
+            return (
+                f"defines close(), which a {base.__name__} does not have; end the work in {work}()"
+            )
         if meant := _meant(name, work, missing):
             return f"defines {name}(), which nothing calls; did you mean {meant}()?"
     if idle and len(missing) == len(hooks):
@@ -81,7 +83,7 @@ def _idle(cls: type, own: Mapping[str, FunctionType]) -> list[str]:
 
 
 def _meant(name: str, work: str, missing: Sequence[str]) -> str:
-    """The missing method that a name stands for. Empty if it stands for none."""
+    """The missing method that the author meant by a name. Empty if there is none."""
     if work in missing:
         words = name.lower().split("_")
         if any(word.startswith(_WORK) for word in words) or likely(name, [work]):
@@ -93,7 +95,7 @@ def _meant(name: str, work: str, missing: Sequence[str]) -> str:
 
 
 def _hooks(*bases: type) -> tuple[str, ...]:
-    """The methods that the engine calls, and first the one that does the work."""
+    """The methods that the engine calls. The method that does the work comes first."""
     found = {
         name
         for base in bases
@@ -109,7 +111,7 @@ def _is_ours(cls: type) -> bool:
 
 
 def _authors(cls: type) -> Iterator[type]:
-    """The classes of the author's own among the bases, the most general first."""
+    """The author's own classes among the bases, the most general first."""
     for each in reversed(cls.__mro__):
         if not _is_ours(each):
             yield each

@@ -1,8 +1,8 @@
 """The columns that a class of records declares: names of Arrow types by field. No pyarrow.
 
-Comes in: a dataclass, a named tuple or a TypedDict with annotations. Goes out: what `schema=` of an
-output format takes. Types that Arrow has several of must be said: `Annotated[Decimal,
-"decimal128(9, 2)"]`.
+Comes in: a dataclass, a named tuple or a TypedDict with annotations. Goes out: a value for
+`schema=` of an output format. Arrow has several types for some Python types. For those, the author
+must name one: `Annotated[Decimal, "decimal128(9, 2)"]`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _BREAKS_NAMES = frozenset(",:<>")
 
 
 def type_names(schema: Any) -> dict[str, str]:
-    """The names of types by column: of a dict of these, a class of records or a pyarrow.Schema."""
+    """The names of types by column, from a dict of these names, a class of records or a
+    pyarrow.Schema.
+    """
     if isinstance(schema, dict):
         return schema
     if isinstance(schema, type):
@@ -42,7 +44,7 @@ def type_names(schema: Any) -> dict[str, str]:
 
 
 def column_types(record: type) -> dict[str, str]:
-    """The columns of a class of records. A field that takes no None is `not null`.
+    """The columns of a class of records. A field that does not allow None is `not null`.
 
     Raises TypeError, which names the field.
     """
@@ -70,10 +72,10 @@ def _hints(record: type) -> dict[str, Any]:
 
 
 def _field(record: type, name: str, hint: Any, depth: int) -> str:
-    """The type of a field, with ` not null` if it takes no None."""
+    """The type of a field, with ` not null` if it does not allow None."""
     required = name in getattr(record, "__required_keys__", {name})
     while (said := typing.get_origin(hint)) in (typing.Required, typing.NotRequired):
-        required = said is typing.Required  # Python overlooks it in postponed annotations
+        required = said is typing.Required  # Python does not see it in postponed annotations
         (hint,) = typing.get_args(hint)
     kind, nullable = _without_none(hint)
     try:

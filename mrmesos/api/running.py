@@ -1,4 +1,4 @@
-"""Public names for running jobs from scripts and notebooks, defined in `mrmesos.local.run`."""
+"""Public names for running jobs from scripts and notebooks. `mrmesos.local.run` defines them."""
 
 from mrmesos.local.run import JobFailed, Result, run
 

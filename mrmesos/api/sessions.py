@@ -1,4 +1,6 @@
-"""Public names for sessions, defined in `mrmesos.local`. `mrmesos.api.Session` is the same one."""
+"""Public names for sessions. `mrmesos.local` defines them. `mrmesos.api.Session` is the same
+class.
+"""
 
 from mrmesos.local.result import JobFailed, JobKilled, Result
 from mrmesos.local.session import Session

@@ -12,8 +12,8 @@ from mrmesos.conf.names import likely, python_name
 class Settings(dict[str, str | int | float | bool]):
     """Settings by their Python names: `Settings(map_memory_mb=2048)` is `{"map.memory.mb": 2048}`.
 
-    For `Job.conf`, `Chain.conf` and the `conf` of `run` and `run_job`. Parameters of your own go
-    beside it: `Settings(map_memory_mb=2048) | {"threshold": 3}`. An unknown name or a value of the
+    For `Job.conf`, `Chain.conf` and the `conf` of `run` and `run_job`. Add parameters of your own
+    like this: `Settings(map_memory_mb=2048) | {"threshold": 3}`. An unknown name or a value of the
     wrong type raises at once: TypeError, ConfError.
     """
 

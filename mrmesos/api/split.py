@@ -1,4 +1,4 @@
-"""The input of one map task, and what all maps of a job know of its columns."""
+"""The input of one map task, and the columns that all maps of a job know."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class FileSlice(msgspec.Struct, frozen=True):
 class Split(msgspec.Struct, frozen=True):
     """The input of one map: one slice of a large file, or several small files.
 
-    `hosts` store most of its bytes, best first; empty if the filesystem does not tell.
-    `length` is the number of input bytes.
-    `source` is the name of the input in `Job.inputs`; empty if there is only one input.
+    `hosts` store most of its bytes, the best first. Empty if the filesystem does not say. `length`
+    is the number of input bytes. `source` is the name of the input in `Job.inputs`; empty if there
+    is only one input.
     """
 
     slices: Annotated[tuple[FileSlice, ...], msgspec.Meta(max_length=LIST_MAX)]
@@ -43,8 +43,8 @@ class InputTable(msgspec.Struct, frozen=True):
     """The columns of all files of one input, decided once when the job is planned.
 
     `schema` holds the columns of the files as an Arrow IPC schema in base64. It is empty if there
-    is one file, or if the format tells no schema: then each file tells its own.
-    `partitions` are the columns that stand in directory names (`year=2024`), each with its type.
+    is only one file, or if the format has no schema. Then each file has its own. `partitions` are
+    the columns that stand in directory names (`year=2024`), each with its type.
     """
 
     source: Name

@@ -25,7 +25,9 @@ class Mapper(_Task):
     """Turns each input record into any number of `(key, value)` pairs."""
 
     def map(self, key: Any, value: Any) -> Iterable[tuple[Any, Any]] | None:
-        """Yield the pairs for one record. The default yields the record (like Hadoop's Mapper)."""
+        """Yield the pairs for one record. The default yields the record itself (like Hadoop's
+        Mapper).
+        """
         return ((key, value),)
 
     def close(self) -> Iterable[tuple[Any, Any]] | None:

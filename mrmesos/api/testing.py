@@ -1,4 +1,4 @@
-"""The public name of `run_job` for unit tests of jobs, defined in `mrmesos.local.run_job`."""
+"""The public name of `run_job` for unit tests of jobs. `mrmesos.local.run_job` defines it."""
 
 from mrmesos.local.run_job import run_job
 

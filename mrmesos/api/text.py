@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     _Bytes = npt.NDArray[np.uint8]
     _Mask = npt.NDArray[np.bool_]
 
-_JOINED_MAX = 1 << 30  # bytes of text and offsets; joined, they stay below a kernel's 2 GiB
+_JOINED_MAX = 1 << 30  # bytes of text and offsets; joined texts stay below a kernel's 2 GiB
 
 # Non-ASCII white space of `str.isspace` in UTF-8: the possible last bytes, by the first bytes.
 _WIDE_SPACES: dict[bytes, tuple[int, ...]] = {

@@ -1,4 +1,5 @@
-"""Runs one job in this process: the tasks of a cluster one after another, without a network.
+"""Runs one job in this process: the same tasks as on a cluster, one after another, without a
+network.
 
 In: a job and its inputs. Out: its records, counters and files. Thread: the caller's.
 """
@@ -124,7 +125,7 @@ def _users_own(failed: TaskError) -> Exception:
 
 
 _PICKLE_KEY = secrets.token_hex(32)
-"""So a job of this process reads back as objects what an earlier one pickled."""
+"""So a job of this process reads values that an earlier job pickled as objects."""
 
 
 class _Kept:
@@ -283,7 +284,9 @@ class _LocalRun:
 
 
 def _cached_files(given: Mapping[str, str | bytes | Path], scratch: Path) -> tuple[JobFile, ...]:
-    """Put the files into `scratch` as a TaskTracker puts them into a job's directory."""
+    """Put the files into `scratch`, in the same way as a TaskTracker puts them into a job's
+    directory.
+    """
     files = []
     for name, content in given.items():
         file = JobFile(name=name, sha256="", size=0, kind=FileKind.FILE)

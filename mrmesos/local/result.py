@@ -1,4 +1,4 @@
-"""What a job run from Python gives back: its output as records, a table or a dataset."""
+"""The result of a job that was run from Python: its output as records, a table or a dataset."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Result:
 
     steps: Mapping[str, Result] = {}
     kept_with = ""
-    """The key of the session that keeps the output for itself; empty for all other outputs."""
+    """The key of the session, if it keeps the output for itself. Empty for all other outputs."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class Result:
         """Keys and values of the main output, or of a named one, as Python objects.
 
         With `records=True` in the output format, keys are the positions of rows in their file.
-        Pickled values come as objects if our own jobs signed them, else as bytes. Raises
-        InputError.
+        Pickled values come as objects if our own jobs signed them. Otherwise they come as bytes.
+        Raises InputError.
         """
         fmt = self._format(output)
         for info in output_files(self._uri(output)):
@@ -143,7 +143,7 @@ class Result:
         return ""
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the facts, and the first records."""
+        """The display in a notebook: the facts, and the first records."""
         head = f"<p>{escape(repr(self))}</p>"
         if self._job is None:
             return head
@@ -173,7 +173,7 @@ class Result:
 
 
 class KeptResult(Result):
-    """A result that a session keeps: its records have all types, and it ends with the session."""
+    """A result that a session keeps. Its records have all types, and it ends with the session."""
 
     def __init__(
         self,
@@ -206,7 +206,9 @@ def module_of(job: type[Job] | type[Chain]) -> ModuleType | None:
 
 @contextlib.contextmanager
 def known_to_workers(job: type[Job]) -> Iterator[None]:
-    """Make unpickling workers' objects work: workers name the job's module by its file name."""
+    """Make it possible to unpickle workers' objects: workers name the job's module by its file
+    name.
+    """
     module = module_of(job)
     names = ("mrmesos_job", Path(module.__file__ or "").stem) if module is not None else ()
     others = [

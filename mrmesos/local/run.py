@@ -112,7 +112,9 @@ def run(
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, with our `sys.path`; what lies beside the caller's script hides no module of ours."""
+    """Our environment, with our `sys.path`. Files beside the caller's script hide no module of
+    ours.
+    """
     last = [] if sys.flags.safe_path else list(filter(None, sys.path[:1]))
     last += [entry for entry in os.environ.get(PATH_LAST, "").split(os.pathsep) if entry]
     path = os.pathsep.join(filter(None, sys.path))
@@ -206,7 +208,9 @@ class SubmitRun:
         )
 
     def _of_chain(self, cls: type[Chain], status: ChainStatus) -> Result:
-        """The output of the only step that writes one; of each in `steps`, if there are several."""
+        """The output of the only step that writes one. If there are several such steps, `steps` has
+        the output of each.
+        """
         steps = check_chain(cls)
         last = last_steps(steps)
         jobs = {step.name: step.job for step in steps if step.name in last}

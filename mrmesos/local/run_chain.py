@@ -1,4 +1,4 @@
-"""Runs a chain in this process: one step after another, through the files that a cluster writes."""
+"""Runs a chain in this process, one step after another. It writes the same files as a cluster."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mrmesos.conf import CHAIN_FUSE, Conf
 from mrmesos.local.one_job import Inputs, JobResult, materialise, run_tasks, settings_of
 
 Given = tuple[Mapping[str, object], int | None, int | None]
-"""Settings, `splits` and `num_reducers`, as of run_job."""
+"""Settings, `splits` and `num_reducers`, as in run_job."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainResult:
-    """The results of all steps by name. `records`, `counters` and `files` are those of the step
-    that writes the output; if there are several, use `steps`.
+    """The results of all steps by name. `records`, `counters` and `files` belong to the step that
+    writes the output. If there are several such steps, use `steps`.
     """
 
     steps: dict[str, JobResult]

@@ -59,11 +59,11 @@ from mrmesos.wire.queue import QueueStatus
 
 POLL_SECONDS = 1.0
 SHOW_AFTER_SECONDS = 1.0
-"""A job that ends sooner shows no progress."""
+"""A job that ends sooner than this shows no progress."""
 KILL_SECONDS = 30.0
 PAGE_SECONDS = 3600.0
 REMEMBERED = 1000
-"""Jobs in `repr` and in a notebook's table; older ones are only counted."""
+"""The number of jobs in `repr` and in a notebook's table. Older jobs are only counted."""
 
 
 class Session:
@@ -72,7 +72,7 @@ class Session:
     By default, the session starts a cluster on this host: `local_agents` agents of minimesos and a
     JobTracker. `master` names a Mesos cluster for a JobTracker of the session's own; `jobtracker`
     names a running JobTracker. Both need `work`, the URI of a directory that all agents can write
-    to. `conf` has settings for all jobs, as of `-D`. `py_files`, `files` and `archives` go with
+    to. `conf` has settings for all jobs, as with `-D`. `py_files`, `files` and `archives` go with
     every job. Progress goes to `progress` (default `sys.stderr`).
 
     mrmesos.toml and variables give further settings, but no cluster.
@@ -110,7 +110,7 @@ class Session:
         self._running: set[str] = set()
         self._jobs: deque[JobStatus] = deque(maxlen=REMEMBERED)
         self._count = 0
-        self._garbage: deque[str] = deque()  # the data of results that nobody has any more
+        self._garbage: deque[str] = deque()  # the data of results that nobody refers to any more
         name, token = secrets.token_hex(8), secrets.token_urlsafe(32)
         key = pickle_key(jobtracker, self._conf)
         job_files = JobFiles()
@@ -152,9 +152,9 @@ class Session:
         `inputs` are files (URIs), or earlier results of this session. A job with several inputs
         gets a dict. Without `output`, the session keeps the records for the jobs that follow, with
         all their types. `args` are words, as after `--` on the command line, or a dict of any
-        Python values; the job's classes find them in `context.args`. The job is pickled anew for
+        Python values. The job's classes find them in `context.args`. The job is pickled anew for
         each call, with its class if that is not from an installed package. If several steps of a
-        chain write output, `steps` of the result has theirs.
+        chain write output, `steps` of the result has the result of each.
 
         Raises JobFailed with the first real error, JobError if the job cannot run, SessionLost if
         the session's cluster has ended. An interrupt kills the job, and the session goes on.
@@ -239,7 +239,9 @@ class Session:
         return self._client().page(PAGE_SECONDS)
 
     def close(self) -> None:
-        """Kill running jobs, and end all that the session has started. It may be called twice."""
+        """Kill running jobs, and end all processes that the session has started. It may be called
+        twice.
+        """
         if self._ended.is_set() or not self._host.is_ours:
             return
         self._ended.set()
@@ -281,7 +283,7 @@ class Session:
                 status = client.any_status(job_id, POLL_SECONDS)
             if progress is not None:
                 progress.update(status, time.monotonic() - began)
-        except BaseException as problem:  # an interrupt above all
+        except BaseException as problem:  # mostly an interrupt
             if not isinstance(problem, ApiProblem | Unreachable):
                 self._kill(job_id)
             raise
@@ -323,7 +325,7 @@ class Session:
         return SessionLost(str(problem))
 
     def _remove_garbage(self) -> None:
-        """Remove the data of results that nobody has any more."""
+        """Remove the data of results that nobody refers to any more."""
         while self._garbage:
             OutputDirectory(self._garbage.popleft()).remove("")
 
@@ -355,7 +357,7 @@ class Session:
     def _stream(self) -> TextIO:
         return self._progress or sys.stderr
 
-    # What notebooks show.
+    # The display in notebooks.
 
     @property
     def counters(self) -> Counters:

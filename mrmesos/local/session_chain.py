@@ -81,7 +81,7 @@ def prepare_chain(
     *,
     kept: bool,
 ) -> PreparedChain:
-    """Check a chain and describe it. `kept`: the session keeps the output, at this URI, for itself.
+    """Check a chain and describe it. `kept`: the session keeps the output for itself, at this URI.
 
     Raises UsageProblem.
     """
@@ -144,7 +144,7 @@ def results_of(
 
 
 def as_one(ready: PreparedChain, status: ChainStatus, found: dict[str, Result]) -> Result:
-    """The only result, or one that has several by the names of their steps."""
+    """The only result. If there are several, a result that has them by the names of their steps."""
     if len(found) == 1:
         return next(iter(found.values()))
     whole = Result(None, status.chain_id, ready.spec.output, {})

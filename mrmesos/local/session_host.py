@@ -2,9 +2,9 @@
 
 Comes in: a HostRequest, one line on standard input. Goes out: a HostReply, one line on standard
 output. Then it keeps a cluster and a JobTracker, or only the session's directory, until standard
-input ends, a signal comes, or the JobTracker fails. It ends all that it has started, and removes
-the directory. So nothing stays behind, however the user's process ends: its end closes our standard
-input. Thread: main; those of the JobTracker.
+input ends, a signal comes, or the JobTracker fails. It ends all processes that it has started, and
+removes the directory. So nothing stays behind, however the user's process ends: its end closes our
+standard input. Threads: main, and the JobTracker's.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ REQUEST_BYTES_MAX = 16 << 20
 
 
 class HostRequest(msgspec.Struct, frozen=True):
-    """What the session wants. Without `master` and `agents`, it uses a JobTracker of others.
+    """The request of a session. Without `master` and `agents`, the session uses a JobTracker of
+    others.
 
-    `work` is the URI of a directory for results; without it, they are in a temporary directory.
-    At the end, what the session runs on a `jobtracker` of others is killed.
+    `work` is the URI of a directory for results. Without it, they are in a temporary directory. At
+    the end, the session's jobs on a `jobtracker` of others are killed.
     """
 
     session: str
@@ -74,7 +75,7 @@ class HostReply(msgspec.Struct, frozen=True):
 
 
 class Host:
-    """What the process has started."""
+    """The cluster and the JobTracker that this process has started."""
 
     def __init__(self, request: HostRequest) -> None:
         self._request = request
@@ -146,7 +147,7 @@ class Host:
         return with_history(conf, root)
 
     def _wait(self) -> None:
-        """Wait until standard input ends, or what we have started has failed."""
+        """Wait until standard input ends, or until the cluster or the JobTracker has failed."""
         while True:
             readable, _, _ = select.select([sys.stdin.fileno()], [], [], LOOK_SECONDS)
             if readable and not os.read(sys.stdin.fileno(), 4096):
@@ -184,7 +185,7 @@ class Host:
         return status.session == self._request.session and not status.state.ended
 
     def _kill_left(self) -> None:
-        """Kill what the session still runs on the JobTracker of others, and wait for its end."""
+        """Kill the session's running jobs on the JobTracker of others, and wait for their end."""
         deadline = time.monotonic() + KILL_SECONDS
         try:
             client = open_client(self._request.jobtracker, self.conf, retry_seconds=KILL_SECONDS)
@@ -197,12 +198,13 @@ class Host:
                     client.kill(name, "the end of its session")
                 client.has_ended(left[0], 1.0)
         except (ApiProblem, Unreachable, UsageProblem) as problem:
-            click.echo(f"warning: what the session ran may go on: {problem}", err=True)
+            click.echo(f"warning: the session's jobs may go on: {problem}", err=True)
 
 
 def main() -> int:
     """Read the request and serve it. Returns the exit code."""
-    with open(0, "rb", buffering=0, closefd=False) as file:  # unbuffered: `select` sees the rest
+    with open(0, "rb", buffering=0, closefd=False) as file:
+        # unbuffered, so that `select` sees the rest
         line = file.readline(REQUEST_BYTES_MAX)
     if not line.endswith(b"\n"):
         return 0  # the user's process has ended already

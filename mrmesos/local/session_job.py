@@ -37,12 +37,14 @@ Given = str | Path | Result
 Inputs = Given | Sequence[Given]
 Arguments = Sequence[str] | Mapping[str, Any] | argparse.Namespace
 SMALL_SPLIT_BYTES = 8 << 20
-"""In a session, less input than this makes one map: a second one would cost more than it saves."""
+"""In a session, less input than this makes one map, because a second map would cost more than it
+saves.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What is the same for all jobs of a session. `key` signs the results that it keeps.
+    """The data that all jobs of a session share. `key` signs the results that the session keeps.
 
     A job's class overrides the settings of `site` (mrmesos.toml), and `conf` overrides both.
     """
@@ -75,7 +77,7 @@ def prepare(
     *,
     kept: bool,
 ) -> Prepared:
-    """Check a job and describe it. `kept`: the session keeps the output, at this URI, for itself.
+    """Check a job and describe it. `kept`: the session keeps the output for itself, at this URI.
 
     Raises UsageProblem.
     """
@@ -150,7 +152,7 @@ def site_of(session: SessionFacts) -> Conf:
 
 
 def _read(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> dict[str, tuple[Given, ...]]:
-    """What each input of the job reads."""
+    """The files or results that each input of the job reads."""
     named = inputs if isinstance(inputs, Mapping) else {"": inputs}
     wanted = set(cls.inputs) or {""}
     if set(named) != wanted:
@@ -174,7 +176,7 @@ def _size(cls: type[Job], inputs: Inputs | Mapping[str, Inputs]) -> int:
 
 
 def as_sequence(of: str, name: str, given: Inputs) -> tuple[Given, ...]:
-    """What an input reads, at least one thing. Raises UsageProblem."""
+    """The files or results that an input reads, at least one. Raises UsageProblem."""
     several = (given,) if isinstance(given, Given) else tuple(given)
     if not several:
         raise UsageProblem(f"{of}: the input {name} is empty; name files or results")

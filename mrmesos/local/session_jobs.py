@@ -1,4 +1,4 @@
-"""What notebooks show of the jobs of a session. Pure."""
+"""The display of a session's jobs in notebooks. Pure."""
 
 from __future__ import annotations
 

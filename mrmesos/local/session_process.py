@@ -1,8 +1,8 @@
 """Starts and ends the process behind a session (session_host.py), from the user's process.
 
-Thread: any. A session that is garbage, the end of Python, and the end of the process in any other
-way close the pipe to the host, which then ends all. A forked child closes its copies of the pipes,
-because the host must not wait for the child's end.
+Thread: any. The pipe to the host closes when the session is garbage, when Python ends, and when the
+process ends in any other way. Then the host ends everything. A forked child closes its copies of
+the pipes, because the host must not wait for the child's end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class HostProcess:
     """The running host. It ends when this object is closed or collected, or Python ends."""
 
     def __init__(self, request: HostRequest, environment: dict[str, str]) -> None:
-        """Start it. Raises SessionLost, after its end, if it cannot serve the session."""
+        """Start the host. If it cannot serve the session, waits for its end and raises
+        SessionLost.
+        """
         errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mrmesos.local.session_host"],
@@ -68,7 +70,7 @@ class HostProcess:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process has started it. A forked child has not."""
+        """Whether this process has started the host. A forked child has not."""
         return os.getpid() == self._owner
 
     def ended(self) -> bool:
@@ -76,11 +78,13 @@ class HostProcess:
         return self._process.poll() is not None
 
     def last_words(self) -> str:
-        """The end of what it printed on standard error."""
+        """The end of its standard error."""
         return _last_words(self._errors)
 
     def close(self) -> None:
-        """End it and all that it has started, and wait for that. A second call does nothing."""
+        """End the host and all processes that it has started, and wait for that. A second call does
+        nothing.
+        """
         self._end()
         _pipes.pop(id(self), None)
 
@@ -129,8 +133,8 @@ def _last_words(errors: IO[bytes]) -> str:
 
 
 def _forget_in_child() -> None:
-    """Take our ends of the pipes away from a forked child. The numbers stay taken, because Python's
-    file objects will close them.
+    """Take our ends of the pipes away from a forked child. Their numbers stay in use, because
+    Python's file objects will close them.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptors in _pipes.values():

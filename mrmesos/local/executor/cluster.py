@@ -1,8 +1,8 @@
-"""Where the tasks of an executor run: a cluster of its own, or a JobTracker of others.
+"""The place where an executor's tasks run: a cluster of its own, or a JobTracker of others.
 
-A cluster of its own is another process (local/session_host.py), so that no threads, signal handlers
-or sockets of a JobTracker are in the user's process. It ends when the executor, or the user's
-process in whatever way, ends.
+A cluster of its own is another process (local/session_host.py). So no threads, signal handlers or
+sockets of a JobTracker are in the user's process. The cluster ends when the executor ends, or when
+the user's process ends in any way.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class ExecutorCluster:
         return JobTrackerClient(url, token=self._token, tls=tls, retry_seconds=1.0)
 
     def open_queue(self, queue_id: str) -> QueueStatus:
-        """A queue that takes a client. Raises ValueError if it does not, and ExecutorLost."""
+        """The status of a queue that accepts a client. Raises ValueError if it accepts none, and
+        ExecutorLost.
+        """
         client = self.client()
         try:
             status = client.queue_status(queue_id)
@@ -109,11 +111,11 @@ class ExecutorCluster:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process has started it. A forked child has not."""
+        """Whether this process has started the cluster. A forked child has not."""
         return self._host is None or self._host.is_ours
 
     def close(self) -> None:
-        """End what was started."""
+        """End the processes that were started."""
         if self._host is not None:
             self._host.close()
 

@@ -15,7 +15,7 @@ class TaskFailed(Exception):
     """A task did not succeed, and there is no exception of its own code.
 
     `kind` is the kind of error, such as `memory` or `timeout`. `detail` is a traceback, if there is
-    one, and `log` is the address of what the task has printed, while its TaskTracker lives.
+    one. `log` is the address of the task's output; it works while the TaskTracker lives.
     """
 
     def __init__(self, message: str, kind: str = "", detail: str = "", log: str = "") -> None:
@@ -24,7 +24,9 @@ class TaskFailed(Exception):
 
 
 class RemoteTraceback(Exception):
-    """Where an exception was raised in a worker. It is the `__cause__` of that exception."""
+    """The place in a worker where an exception was raised. It is the `__cause__` of that
+    exception.
+    """
 
     def __init__(self, text: str, where: str) -> None:
         super().__init__(text)
@@ -35,7 +37,7 @@ class RemoteTraceback(Exception):
 
 
 def exception_of(error: AttemptError, pickled: bytes) -> BaseException:
-    """The exception of a task that failed: its own, if it came along, else a TaskFailed."""
+    """The exception of a task that failed: its own, if the worker sent it, else a TaskFailed."""
     if pickled:
         try:
             found = cloudpickle.loads(pickled)

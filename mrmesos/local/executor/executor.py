@@ -49,7 +49,7 @@ from mrmesos.wire.trace import within_trace
 
 T = TypeVar("T")
 LEAVE_SECONDS = 5.0
-"""How long a shutdown without waiting waits until the JobTracker has cancelled all tasks."""
+"""A shutdown without `wait` still waits this long until the JobTracker has cancelled all tasks."""
 _open: weakref.WeakSet[TaskExecutor] = weakref.WeakSet()
 
 
@@ -64,15 +64,14 @@ class TaskExecutor(Executor):
 
     By default, it starts a cluster on this host: `local_agents` agents of minimesos and a
     JobTracker. `master` names a Mesos cluster for a JobTracker of its own; `jobtracker` names a
-    running JobTracker. `conf` has settings, as of `-D`; those of jobs are for all tasks.
-    `global_resources` says how much of each there is (`resources.global`), for a JobTracker of its
-    own. `consumption` is that of tasks which name none, and of submitted functions. `store` is a
-    directory (a URI) for pickles that are too large for messages; all agents and this process can
-    write to it. `py_files` are modules for all tasks.
+    running JobTracker. `conf` has settings, as with `-D`; settings of jobs hold for all tasks.
+    `global_resources` says how much of each global resource there is (`resources.global`), for a
+    JobTracker of its own. `consumption` is the default for tasks that name none, and for submitted
+    functions. `store` is a directory (a URI) for pickles that are too large for messages. All
+    agents and this process must be able to write to it. `py_files` are modules for all tasks.
 
-    `attach` is the id of a queue on `jobtracker`, which another executor has left there, by
-    `detach` or by its death. `pop_finished` then returns the tasks of that executor, too: their
-    names stand for them.
+    `attach` is the id of a queue on `jobtracker`. Another executor has left it there, by `detach`
+    or by its death. `pop_finished` then also returns the tasks of that executor, as their names.
 
     Raises ValueError for wrong arguments, ExecutorLost if the cluster does not start.
     """
@@ -209,11 +208,12 @@ class TaskExecutor(Executor):
     ) -> None:
         """Run a task. `pop_finished` says how it ended.
 
-        It starts when all tasks of `after` have succeeded, and fails if one of them does not. After
-        a failure it runs again, `retries` times at most. `priority` is that of jobs. `timeout` is
-        for one attempt, and `deadline` for all from now on, in seconds; 0 means no limit.
-        `constraints` are those of `job.constraints`. With `fail_if_impossible`, it fails at once if
-        no agent that is known could run it. Otherwise it waits for one.
+        It starts when all tasks of `after` have succeeded, and fails if one of them fails. After a
+        failure it runs again, `retries` times at most. `priority` has the same values as for jobs.
+        `timeout` limits one attempt, and `deadline` limits all attempts together, counted from now;
+        both are in seconds, and 0 means no limit. `constraints` are written as in
+        `job.constraints`. With `fail_if_impossible`, it fails at once if no known agent could run
+        it. Otherwise it waits for one.
 
         A task that was cancelled may be executed again at once: it begins when its old run has
         ended. Raises ValueError or TypeError, with the reason in one line.
@@ -242,8 +242,8 @@ class TaskExecutor(Executor):
         )
 
     def execute_all(self, graph: Mapping[Any, Iterable[Any]], **options: Any) -> None:
-        """Run the tasks of a graph: each with those that must succeed first. Tasks that were
-        executed before may be among the latter. `options` are those of `execute`.
+        """Run the tasks of a graph: each task with the tasks that must succeed before it. The
+        latter may also be tasks that were executed earlier. `options` are the options of `execute`.
 
         Raises ValueError if tasks wait for each other; then none of them runs.
         """
@@ -293,8 +293,8 @@ class TaskExecutor(Executor):
         self._ledger.add(task, name, stored, after, future, send)
 
     def cancel(self, task: Any) -> bool:
-        """Cancel a task: kill it if it runs. `pop_finished` does not return it. False if it is not
-        being executed, or was returned already.
+        """Cancel a task: kill it if it runs. `pop_finished` does not return it. Returns False if
+        the task is not being executed, or was already returned.
         """
         known, key = self._ledger.cancel(task)
         if key:
@@ -305,14 +305,14 @@ class TaskExecutor(Executor):
         """The tasks that have ended since the last call, as (task, return value, exception), in the
         order of their ends. The exception is None if the task has succeeded.
 
-        If there are none, this waits `wait` seconds for one. Raises ExecutorLost if no more can
-        come because the cluster has ended.
+        If there are none, this waits at most `wait` seconds for one. Raises ExecutorLost if the
+        cluster has ended and no more can come.
         """
         return self._ledger.pop(wait)
 
     @property
     def unfinished(self) -> int:
-        """How many tasks have not ended."""
+        """The number of tasks that have not ended."""
         return len(self._ledger)
 
     # concurrent.futures.Executor
@@ -337,8 +337,9 @@ class TaskExecutor(Executor):
             self._link.cancel(key)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no further tasks. With `wait`, wait for those that were executed. Without it, and
-        with `cancel_futures`, they are cancelled: a cluster of its own ends with the executor.
+        """Take no further tasks. With `wait`, wait for the tasks that were executed. Without
+        `wait`, or with `cancel_futures`, these tasks are cancelled, because a cluster of its own
+        ends with the executor.
         """
         if not self._cluster.is_ours or self._ledger.closed:
             return
@@ -369,7 +370,7 @@ class TaskExecutor(Executor):
 
     def _ended(self, end: TaskEnd) -> None:
         live = self._ledger.take(end.key)
-        if live is None:  # cancelled, or of an executor before this one
+        if live is None:  # cancelled, or a task of an earlier executor
             if self._ledger.is_earlier(end.key):
                 self._ledger.finish_earlier(end.name, *outcome(end))
             remove(None, end.result)

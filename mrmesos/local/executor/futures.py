@@ -28,6 +28,6 @@ class TaskFuture(Future[T]):
         return True
 
     def drop(self) -> None:
-        """The same, where the executor itself has cancelled the call."""
+        """The same, if the executor itself has cancelled the call."""
         if super().cancel():
             self.set_running_or_notify_cancel()

@@ -1,4 +1,4 @@
-"""What an executor knows of its tasks: those that run, those that ended, and old keys.
+"""An executor's record of its tasks: running tasks, ended tasks, and old keys.
 
 Thread: any; one lock for all.
 """
@@ -21,10 +21,11 @@ from mrmesos.wire.task import Stored
 
 T = TypeVar("T")
 Finished = tuple[Any, Any, BaseException | None]
-"""A task that ended, what it returned, and the exception; one of the last two at most."""
+"""A task that ended, its returned value, and its exception. At most one of the last two is set."""
 KEPT = 100_000
-"""Most tasks that are remembered: of those that ended, whether they succeeded, for `after`; of
-cancelled ones, their old key, so that one that is executed again waits for its old end.
+"""At most this many tasks are remembered. Of ended tasks, we remember whether they succeeded, for
+`after`. Of cancelled tasks, we remember the old key, so that a task that is executed again waits
+for its old end.
 """
 
 
@@ -40,11 +41,11 @@ class LiveTask:
 
 
 class Ledger:
-    """Tasks are told apart by identity: users' tasks need be neither hashable nor unequal."""
+    """Tasks are distinguished by identity: users' tasks need be neither hashable nor unequal."""
 
     def __init__(self, highest: int = 0, earlier: int = 0) -> None:
-        """`highest` is the last key of an executor before this one, and `earlier` how many of its
-        tasks have still to end.
+        """`highest` is the last key of the executor before this one. `earlier` is the number of its
+        tasks that have not ended.
         """
         self._lock = threading.Condition()
         self._keys, self._first = itertools.count(highest + 1), highest + 1
@@ -56,7 +57,7 @@ class Ledger:
         self._finished: deque[Finished] = deque()
         self._closed = False
         self.lost = ""
-        """Why no more tasks end. Empty while they do."""
+        """The reason why no more tasks end. Empty while tasks can end."""
 
     @property
     def closed(self) -> bool:
@@ -118,8 +119,8 @@ class Ledger:
         return tuple(keys)
 
     def cancel(self, task: Any) -> tuple[bool, int]:
-        """Forget a task and its result. Returns whether there was one, and the key of a live one
-        (else 0).
+        """Forget a task and its result. Returns whether the task was known, and its key if it is
+        live (else 0).
         """
         with self._lock:
             key = self._key_of.pop(id(task), 0)
@@ -132,12 +133,12 @@ class Ledger:
             return len(self._finished) != before, 0
 
     def drop(self, key: int) -> bool:
-        """Forget a live task. Returns whether it was one."""
+        """Forget a live task. Returns whether it was live."""
         with self._lock:
             return self._live.pop(key, None) is not None
 
     def close(self, *, drop: bool) -> list[LiveTask]:
-        """Take no further tasks. With `drop`, forget the live ones, and return them."""
+        """Take no further tasks. With `drop`, forget the live tasks, and return them."""
         with self._lock:
             self._closed = True
             dropped = list(self._live.values()) if drop else []
@@ -152,7 +153,7 @@ class Ledger:
             return self._live.pop(key, None)
 
     def finish(self, live: LiveTask, value: Any, problem: BaseException | None) -> None:
-        """Give the result to whoever waits for it."""
+        """Give the result to the callers that wait for it."""
         if live.future is not None:
             with contextlib.suppress(InvalidStateError):  # it was cancelled meanwhile
                 if problem is not None:
@@ -180,7 +181,7 @@ class Ledger:
             self._lock.notify_all()
 
     def lose(self, words: str) -> None:
-        """No more ends come. All that is live fails."""
+        """No more ends come. All live tasks fail."""
         with self._lock:
             if self._closed and not self._live:
                 return

@@ -1,8 +1,8 @@
 """The connection of an executor to its queue on a JobTracker: two threads, each with a client.
 
-Comes in: tasks to add and to cancel, from any thread. Goes out: ends of tasks, to `on_end`, and the
-reason when no more will come, to `on_lost`. What comes while a request is under way goes together
-with the next one.
+Comes in: tasks to add and to cancel, from any thread. Goes out: ends of tasks, to `on_end`. When no
+more ends will come, the reason goes to `on_lost`. Calls that come while a request is under way go
+together with the next request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.01
 """After ends have come, the next question waits this long, so that it brings several."""
 REQUEST_BYTES = 4 << 20
-"""Most bytes of pickles in one request. The JobTracker takes 8 MiB, and base64 adds a third."""
+"""Most bytes of pickles in one request. The JobTracker accepts 8 MiB, and base64 adds a third."""
 CLOSE_SECONDS = 30.0
 
 
@@ -46,8 +46,8 @@ class QueueLink:
         on_refused: Callable[[int, str], None],
         on_lost: Callable[[str], None],
     ) -> None:
-        """`make_client` is called once in each thread. `on_refused` gets the key of a task that the
-        JobTracker does not take, and why.
+        """`make_client` is called once in each thread. If the JobTracker does not accept a task,
+        `on_refused` gets its key and the reason.
         """
         self.queue_id = queue_id
         self._make, self._on_end = make_client, on_end
@@ -74,12 +74,12 @@ class QueueLink:
         self._asked.put(_Close())
 
     def give_up(self) -> None:
-        """Wait for nothing any more."""
+        """Do not wait for anything any more."""
         self._over.set()
         self._asked.put(_Close())
 
     def leave(self) -> None:
-        """Send what was asked for, then end both threads. The queue stays."""
+        """Send all waiting requests, then end both threads. The queue stays."""
         self._asked.put(_Leave())
         self._threads[0].join(CLOSE_SECONDS)
         self._over.set()
@@ -108,7 +108,9 @@ class QueueLink:
             client.close()
 
     def _batch(self) -> tuple[tuple[TaskSpec, ...], tuple[int, ...], _Close | _Leave | None]:
-        """What has been asked since, at least one thing; the third is the last thing of all."""
+        """The requests since the last call, at least one. The third value ends this thread; None:
+        there is more to come.
+        """
         tasks: list[TaskSpec] = []
         cancelled: list[int] = []
         size = 0
@@ -136,7 +138,7 @@ class QueueLink:
                 for spec in request.tasks:
                     self._on_refused(spec.key, str(problem))
                 return
-            for spec in request.tasks:  # one of them is wrong
+            for spec in request.tasks:  # one of the tasks is wrong
                 self._ask(client, QueueRequest(tasks=(spec,)))
             self._ask(client, QueueRequest(cancel=request.cancel, close=request.close))
 

@@ -1,4 +1,4 @@
-"""What a task returned or raised, and the files that nobody needs any more."""
+"""Reads the value or the exception of a task, and removes files that nobody needs any more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mrmesos.wire.task import AttemptError, ErrorKind, FreeResult, Stored
 
 
 def outcome(end: TaskEnd) -> tuple[Any, BaseException | None]:
-    """What a task returned, or the exception."""
+    """The value that a task returned, or its exception."""
     try:
         data = b"" if end.result is None else _bytes_of(end.result)
         if end.error is not None:
@@ -37,4 +37,4 @@ def remove(payload: Stored | None, result: FreeResult | None) -> None:
                 fs, path = open_filesystem(stored.uri)
                 fs.rm_file(path)
             except (InputError, OutputError, OSError):
-                continue  # the store's owner sees what is left
+                continue  # the store's owner sees the file that is left

@@ -1,4 +1,4 @@
-"""Makes the TaskSpec of a task: its resources, and the pickle of what to call.
+"""Makes the TaskSpec of a task: its resources, and the pickle of its call.
 
 Every mistake is a TypeError or a ValueError with one line. Thread: the caller's.
 """
@@ -28,7 +28,7 @@ LEAST_MB = 128
 """A worker takes this much memory by itself. The same is the minimum of `map.memory.mb`."""
 NAME_CHARS = 200
 _BYTES = {"ram": "mem", "disk": "disk"}
-"""Resources that tasks name in bytes, and Mesos in MiB."""
+"""Resources that tasks give in bytes, and Mesos in MiB."""
 
 
 def need_of(consumption: Consumption, default: Mapping[str, int]) -> dict[str, int]:
@@ -57,7 +57,7 @@ def need_of(consumption: Consumption, default: Mapping[str, int]) -> dict[str, i
             )
         seen.add(name)
         if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"consumption() has {name}: {shorten(amount)}, which is no amount")
+            raise ValueError(f"consumption() has {name}: {shorten(amount)}, which is not an amount")
         if name in _BYTES:
             value = float(math.ceil(value / MIB))
         try:
@@ -69,11 +69,11 @@ def need_of(consumption: Consumption, default: Mapping[str, int]) -> dict[str, i
 
 
 class Pickler:
-    """Pickles what workers call. Modules that are not installed are pickled by value, except those
-    that are `sent` as files.
+    """Pickles the calls for workers. Modules that are not installed are pickled by value, except
+    modules that are `sent` as files.
 
-    Tracebacks show lines of sources. Those that are known now travel once, with `code`. A task
-    carries only those that came later, such as a cell of a notebook.
+    Tracebacks show lines of sources. The sources that are known now travel once, with `code`. A
+    task carries only later ones, such as a cell of a notebook.
     """
 
     def __init__(self, sent: Sequence[Path]) -> None:
@@ -98,7 +98,7 @@ class Pickler:
             ) from problem
 
     def _look(self) -> None:
-        if len(sys.modules) != self._known:  # a look takes a millisecond
+        if len(sys.modules) != self._known:  # this check takes a millisecond
             self._by_value, self._known = not_installed(self._sent), len(sys.modules)
 
 
@@ -112,7 +112,9 @@ def _files_of(modules: Iterable[ModuleType]) -> Iterator[str]:
 
 
 def travelling(data: bytes, name: str, store: str, key: str) -> tuple[bytes, Stored | None]:
-    """A pickle as it travels: in messages, or in a file of the store. Raises ValueError."""
+    """The form in which a pickle travels: in messages, or in a file of the store. Raises
+    ValueError.
+    """
     if len(data) <= INLINE_BYTES:
         return data, None
     if not store:
@@ -124,7 +126,7 @@ def travelling(data: bytes, name: str, store: str, key: str) -> tuple[bytes, Sto
 
 
 def name_of(task: Any) -> str:
-    """What a task is called in lists and errors."""
+    """The name of a task in lists and errors."""
     if isinstance(task, FunctionTask):
         task = task.function
     if isinstance(task, partial):
