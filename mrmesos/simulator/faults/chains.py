@@ -39,6 +39,7 @@ class ChainWorld(CrashingWorld):
         self.chains_ended: dict[str, ChainState] = {}
         self.chains_killed: set[str] = set()
         self.cleaned: set[str] = set()
+        self.earlier_data: dict[str, bool] = {}
         super().__init__(seed, faults, crash=crash, power=power)
 
     @property
@@ -122,10 +123,19 @@ class ChainWorld(CrashingWorld):
             self.step_jobs[chain_id].values()
         ):
             first = self.chains[chain_id].steps[0]
-            if self.chains[chain_id].is_intermediate(first) and self.rng.random() < 0.2:
+            if self.chains[chain_id].is_intermediate(first) and self.has_data(chain_id):
                 kept = (first.name,)
                 self.committed.add(self.step_jobs[chain_id][first.name])
         self.tell(ev.ChainPrepared(chain_id, kept))
+
+    def has_data(self, chain_id: str) -> bool:
+        """Whether an earlier run left the data of the first step.
+
+        A JobTracker that was killed asks again.
+        """
+        if chain_id not in self.earlier_data:
+            self.earlier_data[chain_id] = self.rng.random() < 0.2
+        return self.earlier_data[chain_id]
 
     def clean(self, chain_id: str) -> None:
         self.cleaned.add(chain_id)

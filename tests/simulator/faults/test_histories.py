@@ -22,6 +22,7 @@ BROKEN_ONCE = {
     ("mixed", 171): "a healthy warm TaskTracker left just before another was found silent",
     ("crashing", 150): "the same, and the other one had ended",
     ("mixed", 214): "a job's output was removed while it was being moved",
+    ("chains", 667): "the world forgot a step's old data when the JobTracker died and asked again",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }
 """Histories that broke a promise once, and why. tests/jobtracker/core/test_event_order.py has
