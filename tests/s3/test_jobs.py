@@ -111,3 +111,15 @@ def test_a_jobtracker_killed_while_it_commits_shows_no_partial_output(
     OutputCommitter(f"{bucket}/out").abort_job()
     assert not objects(f"{bucket}/out")
     assert not uploads(bucket)
+
+
+def test_a_split_is_read_by_few_requests(bucket: str, s3: S3) -> None:
+    """At most 1.2 requests for 8 MiB, with the look at the first bytes of the file."""
+    lines = 8 << 20
+    filesystem().pipe_file(f"{bucket}/text/big.txt", b"a word \n" * lines)  # 64 MiB
+    before = len(s3.requests())
+    submit("wordcount/wordcount_vectorised.py", bucket, "counts", "-D", "job.maps=1")
+    found = objects(f"{bucket}/counts")
+    assert b"".join(found.values()).splitlines() == [b"a\t%d" % lines, b"word\t%d" % lines]
+    read = [line for line in s3.requests()[before:] if '"GET' in line and "text/big.txt" in line]
+    assert len(read) <= 1.2 * 8, "\n".join(read)

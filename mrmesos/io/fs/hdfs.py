@@ -26,7 +26,7 @@ from hdfs_native import Client, FileWriter, WriteOptions
 from hdfs_native.fsspec import HdfsFileSystem, ViewfsFileSystem
 
 from mrmesos.io.fs.hadoop_conf import site_configuration
-from mrmesos.io.fs.read_ahead import PIECE, Fetch, RemoteFile
+from mrmesos.io.fs.read_ahead import OF_HDFS, PIECE, Fetch, RemoteFile
 from mrmesos.io.fs.retry import is_transient, retrying_for
 
 logger = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class _Mended:
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
         path = self._strip_protocol(path)
         if mode == "rb":
-            return RemoteFile(*self.open_ranges(path), ahead=True)
+            return RemoteFile(*self.open_ranges(path), requests=OF_HDFS)
         if mode != "wb":
             raise ValueError(f"{path}: mode {mode} is not supported")
         return _Writer(path, self.client)
