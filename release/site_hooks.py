@@ -1,4 +1,4 @@
-"""A hook of mkdocs: links from pages into the repository, which the site does not have."""
+"""Hooks of mkdocs: links into the repository, which the site does not have; tables of options."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         return f"{found[1]} (`{path}` in the repository)"
 
     return _OUTSIDE.sub(named, markdown)
+
+
+_NO_DEFAULT = re.compile(r"<td>(?:<code>Sentinel\.UNSET</code>|<code>``</code>|``)</td>")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave the cell of a default empty if an option has none. mkdocs-click 0.9 shows click's mark
+    for it.
+    """
+    return _NO_DEFAULT.sub("<td></td>", html)

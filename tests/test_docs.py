@@ -9,6 +9,7 @@ import pytest
 
 from mrmesos import api
 from mrmesos.api import aggregates, formats
+from release.site_hooks import on_page_content
 from tests.pages import blocks
 
 ROOT = Path(__file__).parents[1]
@@ -82,3 +83,9 @@ def test_the_page_of_the_api_has_every_public_name() -> None:
         if whole.__name__ in shown:
             shown += dir(whole)
     assert set(api.__all__) <= {name.rpartition(".")[2] for name in shown}
+
+
+def test_options_without_a_default_have_an_empty_cell() -> None:
+    marks = ("<code>Sentinel.UNSET</code>", "``")
+    assert [on_page_content(f"<td>{mark}</td>") for mark in marks] == ["<td></td>", "<td></td>"]
+    assert on_page_content("<td><code>5055</code></td>") == "<td><code>5055</code></td>"
