@@ -92,8 +92,12 @@ chaos: setup     ## jobs while everything fails, for MINUTES=30 with SEED=1 (doc
 fuzz: setup      ## MESSAGES=100000 random messages to every process, with SEED=1 (docs/security.md)
 	$(BIN)/python -m tests.fuzz --seed $(SEED) --messages $(or $(MESSAGES),100000)
 
-sim-faults: setup  ## 20,000 random histories of the core with faults; RUNS=n for fewer
-	$(BIN)/mrmesos simulate --faults --seed $(or $(SEED),0) --runs $(or $(RUNS),20000)
+RUNS    ?= 20000
+
+sim-faults: setup  ## 20,000 random histories of the core with faults, and 5,000 each of two more kinds; RUNS=n for fewer
+	$(BIN)/mrmesos simulate --faults --seed $(SEED) --runs $(RUNS)
+	$(BIN)/mrmesos simulate --faults --seed $(SEED) --world one-job --runs $$(( ($(RUNS) + 3) / 4 ))
+	$(BIN)/mrmesos simulate --faults --seed $(SEED) --world unheard --runs $$(( ($(RUNS) + 3) / 4 ))
 
 lint: setup      ## ruff: rules and formatting
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import pytest
 
 from mrmesos.simulator.faults.histories import prove
 
-FAST, ALL, CHUNK = 20, 420, 40
+FAST, ALL, CHUNK = 20, 220, 20
 
 
 def test_worlds_with_free_tasks() -> None:

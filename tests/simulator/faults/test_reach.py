@@ -26,9 +26,9 @@ def test_every_job_ends_within_a_minute_of_an_agents_silence() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(120, 6_120, CHUNK * 4))
+@pytest.mark.parametrize("first", range(120, 1_560, CHUNK))
 def test_every_job_ends_within_a_minute_of_many_cuts(first: int) -> None:
-    for seed in range(first, first + CHUNK * 4):
+    for seed in range(first, first + CHUNK):
         for kind in ("cut", "silent"):
             prove(seed, kind)
 

@@ -6,7 +6,7 @@ import pytest
 
 from mrmesos.simulator.faults.histories import prove
 
-FAST, SLOW, CHUNK = 60, 1_500, 20
+FAST, SLOW, CHUNK = 60, 540, 20
 
 
 @pytest.mark.parametrize("first", range(0, FAST, CHUNK))
