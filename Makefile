@@ -35,7 +35,7 @@ test-slow: setup ## the slow ones; WORKERS=2 at once
 	$(BIN)/python -m pytest -q $(PARALLEL) -m "slow and not hdfs" --durations 10
 
 test-hdfs: setup ## those over a real HDFS, which Maven fetches once (docs/hdfs.md); skipped without Java
-	$(BIN)/python -m pytest -q -m hdfs --timeout 900 tests/hdfs
+	$(BIN)/python -m pytest -q -m hdfs --timeout 900 -o cache_dir=.pytest_cache/hdfs --durations 10 tests/hdfs
 
 # The site and a release are built in environments of their own.
 .venv-%/.installed: pyproject.toml packages/http-parser/pyproject.toml constraints.txt
