@@ -23,13 +23,13 @@ from mrmesos.wire.task import (
 )
 
 LAST_OF_FETCH = 0.1
-"""The part of a reduce's fetching that cannot be done before its last map has ended."""
+"""The part of a reduce's fetching that must wait for the end of the last map."""
 
 _BOOM = AttemptError(kind=ErrorKind.USER_CODE, message="a simulated failure")
 
 
 class Attempts(Executors[MeteredTracker, MeteredSlot]):
-    """Begins and ends attempts, and sends the heartbeats that tell of it."""
+    """Begins and ends attempts, and sends the heartbeats that report this."""
 
     def __init__(
         self, scene: Scene, tell: Callable[[ev.Event], None], jobs: dict[str, SimJob]
@@ -41,7 +41,7 @@ class Attempts(Executors[MeteredTracker, MeteredSlot]):
         self.tell = tell
         self.jobs = jobs
         self.idle: dict[str, MeteredSlot] = {}
-        """Slots without attempt that were not told to end: the core holds them."""
+        """Slots that have no attempt and were not told to end: the core holds them."""
         self._durations = scene.durations
         self._rack_of = scene.storage.rack_of
 
@@ -156,7 +156,7 @@ class Attempts(Executors[MeteredTracker, MeteredSlot]):
         self.beat(tracker, [report])
 
     def stop(self, running: Running, state: AttemptState) -> None:
-        """An attempt runs no more."""
+        """An attempt no longer runs."""
         running.over = True
         slot, now = running.slot, self.clock.now
         slot.running, slot.idle_since = None, now
@@ -170,7 +170,7 @@ class Attempts(Executors[MeteredTracker, MeteredSlot]):
     # --- Heartbeats ------------------------------------------------------------------------------
 
     def beat(self, tracker: MeteredTracker, reports: list[AttemptReport] | None = None) -> None:
-        """Say how things are. Progress goes only with heartbeats that report nothing."""
+        """Send a heartbeat. It has progress only if it reports nothing else."""
         tracker.sequence += 1
         tracker.spoke = self.clock.now
         self.tell(

@@ -1,4 +1,4 @@
-"""The virtual clock: what happens next, by time, and in order of scheduling at equal times."""
+"""The virtual clock: actions by time. At equal times, they come in the order of scheduling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Clock:
-    """`now` is in seconds; it begins at START, as the core takes Unix times."""
+    """`now` is in seconds. It begins at START, because the core expects Unix times."""
 
     START = 1_000_000.0
 
@@ -31,12 +31,12 @@ class Clock:
         return self._taken
 
     def number(self) -> int:
-        """A number that was never given before, for a name."""
+        """A number for a name, different from all earlier ones."""
         self._number += 1
         return self._number
 
     def after(self, delay: float, action: Callable[..., None], *what: Any) -> None:
-        """Have `action(*what)` happen `delay` seconds from now."""
+        """Call `action(*what)` in `delay` seconds."""
         self._number += 1
         heapq.heappush(self._heap, (self.now + delay, self._number, action, what))
 

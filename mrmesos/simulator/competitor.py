@@ -1,4 +1,4 @@
-"""A plain framework beside ours, so that there is somebody to share with."""
+"""A plain framework beside ours, which shares the cluster with us."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFUSE_SECONDS = 5.0
 
 
 class PlainFramework:
-    """Wants a number of tasks running, each of the same size; their times are exponential."""
+    """Wants a number of running tasks of one size. Their times are exponential."""
 
     def __init__(
         self, spec: Competitor, number: int, clock: Clock, master: Master, rng: Random
@@ -43,7 +43,7 @@ class PlainFramework:
         return 0 if over else self._spec.tasks - self.running
 
     def offered(self, agents: Sequence[SimulatedAgent]) -> None:
-        """As many tasks as fit and are wanted."""
+        """As many tasks as fit and as the framework wants."""
         for agent in agents:
             while self._wanted > 0 and self._fits(agent):
                 self._master.use(self.account, agent, self._need)

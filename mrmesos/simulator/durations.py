@@ -1,4 +1,4 @@
-"""How long attempts take in their slots. The time until they get a slot is up to the core."""
+"""The durations of attempts in their slots. The core decides when they get a slot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Durations:
         return self._times.attempt_overhead + seconds * self._factor()
 
     def fetch(self, work: Work) -> float:
-        """What one reduce attempt takes to fetch all its segments."""
+        """The time in which one reduce attempt fetches all its segments."""
         if work.reduce_seconds is not None:
             return 0.0
         return work.shuffle_mb / max(1, work.reduces) / self._times.shuffle_mb_s
@@ -55,8 +55,8 @@ class Durations:
 
 
 def ideal(work: Work, times: TimesSpec, slots: int) -> float:
-    """The response of a job alone in a cluster of `slots` on TaskTrackers that run already, all
-    maps local, in full waves, nothing noisy or lost.
+    """The response time of a job that is alone in a cluster of `slots`. TaskTrackers run already,
+    all maps are local and run in full waves, and nothing is noisy or lost.
     """
     one = work.map_seconds
     if one is None:

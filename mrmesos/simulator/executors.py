@@ -1,9 +1,9 @@
-"""The life of executors and of the Mesos tasks in them, as a master and its agents bring it about.
+"""The life of executors and of their Mesos tasks, as a master and its agents control it.
 
 Comes in: launches, kills and questions of a framework. Goes out: status updates, by `update` and
-`answer`. Both simulations have this life: the one that plans (metered_trackers.py) and the one with
-faults (faults/mesos.py). Each says for itself how long a step takes, what its TaskTrackers do, and
-which messages arrive.
+`answer`. Both simulations use it: the simulation that plans (metered_trackers.py) and the
+simulation with faults (faults/mesos.py). Each decides how long a step takes, what its TaskTrackers
+do, and which messages arrive.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
         self.trackers: dict[str, TrackerT] = {}
         self.slots: dict[str, SlotT] = {}
 
-    # --- What each simulation says for itself
+    # --- What each simulation decides itself
 
     @abstractmethod
     def comes_up(self) -> bool:
@@ -53,7 +53,7 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
 
     @abstractmethod
     def gone(self, tracker: TrackerT) -> None:
-        """An executor is no more: give back what it took for itself."""
+        """An executor has ended: give back the resources that it took for itself."""
 
     @abstractmethod
     def tell_lost(self, tracker: TrackerT) -> None:
@@ -69,7 +69,7 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
 
     @abstractmethod
     def soon(self, action: Callable[[SlotT], None], slot: SlotT) -> None:
-        """Do something with a slot when a message of now has reached its agent."""
+        """Act on a slot when a message that is sent now has reached its agent."""
 
     @abstractmethod
     def act(self, tracker: TrackerT, action: hb.Action) -> None:
@@ -117,10 +117,10 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
         self.end_slot(slot, "TASK_KILLED")
         tracker = slot.tracker
         if not tracker.up and not tracker.slots:
-            self.executor_ended(tracker)  # as Mesos ends an executor that lost its only task
+            self.executor_ended(tracker)  # because Mesos ends an executor that lost its only task
 
     def reconcile(self, asked: Iterable[tuple[str, str]]) -> None:
-        """Answer for these slots, or for all if none is named."""
+        """Answer for these slots, or for all slots if none is named."""
         known = ((slot.id, slot.tracker.agent.id) for slot in self.slots.values())
         for slot_id, agent_id in tuple(asked) or tuple(known):
             slot = self.slots.get(slot_id)
@@ -132,7 +132,7 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
     # --- Executors
 
     def new_executor(self, tracker: TrackerT, startup: float) -> None:
-        """Mesos starts a new executor, which takes this long."""
+        """Mesos starts a new executor. That takes this long."""
         self.trackers[tracker.id] = tracker
         self.clock.after(startup, self._up, tracker)
 
@@ -158,7 +158,7 @@ class Executors(ABC, Generic[TrackerT, SlotT]):
         self.tell_lost(tracker)
 
     def take_down(self, tracker: TrackerT) -> None:
-        """An executor is gone with all that it ran. Nobody says so yet."""
+        """An executor is gone with all its tasks. Nobody reports that yet."""
         tracker.gone, tracker.up = True, False
         for slot in list(tracker.slots.values()):
             self._release(slot)

@@ -25,13 +25,13 @@ from mrmesos.simulator.workload import Work
 from mrmesos.wire.job import JobState
 
 FULL_SECONDS = 10.0
-"""How long a client waits before it tries again to submit to a JobTracker that has too many."""
+"""If a JobTracker has too many jobs, a client waits this long before it submits again."""
 
 MASTER_SPEAKS_SECONDS = 15.0
 """Mesos' DEFAULT_HEARTBEAT_INTERVAL."""
 
 TIMED_FIRST, TIMED_EVERY = 256, 16
-"""The CPU time of the first events of each kind is measured, and then of each TIMED_EVERY-th."""
+"""We measure the CPU time of the first events of each kind, and then of each TIMED_EVERY-th."""
 
 
 class Framework:
@@ -54,17 +54,17 @@ class Framework:
 
     @property
     def quiet(self) -> bool:
-        """Nothing submitted that has not ended, and nothing held."""
+        """Whether all submitted jobs have ended, and nothing is held."""
         return not self.jobs and not self._trackers.trackers
 
     def agent_gone(self, agent: SimulatedAgent) -> None:
-        """A machine is lost with all that runs there."""
+        """A machine is lost, with everything that runs there."""
         self._trackers.agent_gone(agent)
 
     # --- The core --------------------------------------------------------------------------------
 
     def tell(self, event: ev.Event) -> None:
-        """Hand the core an event, and carry out what it commands."""
+        """Give the core an event, and carry out its commands."""
         for command in self._timed(event):
             self._execute(command)
         woken, self._woken = self._woken, []
@@ -73,8 +73,9 @@ class Framework:
                 self.tell(ev.AnswerAsked(tracker_id, tracker.done))
 
     def _timed(self, event: ev.Event) -> list[cmd.Command]:
-        """Let the core handle an event, and note the CPU time. To read the clock of CPU time takes
-        longer than most events. So of many events of a kind, each TIMED_EVERY-th stands for all.
+        """Let the core handle an event, and note the CPU time. Reading the clock of CPU time takes
+        longer than most events. So if there are many events of a kind, we measure only each
+        TIMED_EVERY-th.
         """
         name, meter = type(event).__name__, self._meter
         number = meter.core_events.get(name, 0)
@@ -179,7 +180,7 @@ class Framework:
     # --- Jobs ------------------------------------------------------------------------------------
 
     def submit(self, work: Work) -> None:
-        """A user hands in a job."""
+        """A user submits a job."""
         self._meter.jobs += 1
         self._submit((work, self._clock.elapsed))
 
@@ -197,7 +198,8 @@ class Framework:
         job = self.jobs[job_id]
         self.tell(ev.JobPlanned(job_id, self._splits(job)))
         if self.account.suppressed:
-            # The core asked for no offers just now as it did so a moment ago; its tick will ask.
+            # The core did not ask for offers now, because it did so a moment ago. Its tick will
+            # ask.
             self._clock.after(self._scene.spec.frameworks.tick, self._tick_once)
 
     def _tick_once(self) -> None:

@@ -1,7 +1,7 @@
 """Agents, executors and Mesos tasks, and the amounts of resources that they have or take.
 
-Both simulations extend these: the one that plans in metered.py, the one with faults in
-faults/machines.py.
+Both simulations extend these: the simulation that plans in metered.py, the simulation with faults
+in faults/machines.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Amounts = dict[str, int]
 
 LEAST_CPUS = 10
 LEAST_MEM = 32_000
-"""Less than both is no offer (Mesos' `min_allocatable_resources`)."""
+"""Less than both of these is not offered (Mesos' `min_allocatable_resources`)."""
 
 
 def allocatable(free: Mapping[str, int]) -> bool:
@@ -80,13 +80,13 @@ class SimTracker(Generic[AgentT, SlotT]):
 
     @property
     def url(self) -> str:
-        """Where it serves map outputs."""
+        """The URL at which it serves map outputs."""
         return f"http://{self.id}"
 
 
 @dataclass(slots=True, eq=False)
 class SimSlot(Generic[TrackerT]):
-    """A Mesos task. It is `up` from TASK_RUNNING on, and `over` in the end."""
+    """A Mesos task. It is `up` from TASK_RUNNING on, and `over` when it has ended."""
 
     id: str
     tracker: TrackerT

@@ -21,14 +21,16 @@ from mrmesos.simulator.machines import Amounts, SimAgent, allocatable, within
 
 @dataclass(slots=True, eq=False)
 class SimulatedAgent(SimAgent):
-    """A machine. `partition` is the only framework that is offered it, where agents are split."""
+    """A machine. If agents are split among frameworks, only the framework `partition` gets offers
+    of it.
+    """
 
     rack: int
     total: Amounts
     attributes: Mapping[str, str]
     partition: int | None = None
     failing: float = 0.0
-    """How likely an attempt fails here."""
+    """The probability that an attempt fails here."""
     offers: dict[int, Offer] = field(default_factory=dict)
     """By framework: an offer of what is free now, kept until that changes."""
     seen: Amounts | None = None
@@ -37,18 +39,20 @@ class SimulatedAgent(SimAgent):
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """What the master knows of one framework."""
+    """The master's record of one framework."""
 
     number: int
     weight: float
     partitioned: bool = False
-    """Whether only some agents are offered to it."""
+    """Whether it gets offers of only some agents."""
     suppressed: bool = False
     held: Amounts = field(default_factory=dict)
     times: int = 0
-    """How often it was offered an agent. Of two equal shares, the one with fewer goes first."""
+    """The number of offers that it got. Of two frameworks with equal shares, the one with fewer
+    offers goes first.
+    """
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
-    """By agent: until when, and how much."""
+    """By agent: the end of the filter, and the refused amounts."""
 
 
 class Bidder(Protocol):
@@ -61,7 +65,7 @@ class Bidder(Protocol):
 
 
 class Master:
-    """Knows what each framework holds, and offers what is free."""
+    """Counts the resources of each framework, and offers the free ones."""
 
     def __init__(self, clock: Clock, interval: float, rng: Random) -> None:
         self.agents: dict[str, SimulatedAgent] = {}
@@ -90,7 +94,7 @@ class Master:
         self._roomy[agent.id] = agent
 
     def remove_agent(self, agent: SimulatedAgent) -> None:
-        """The agent is gone. All that was held there must have been given back before."""
+        """The agent is gone. Everything that was held there must have been given back before."""
         del self.agents[agent.id]
         self._count(agent, -1)
         self._roomy.pop(agent.id, None)
@@ -173,7 +177,7 @@ class Master:
             return
         agents = list(self._roomy.values())
         if len(wanting) == 1:
-            # Agents are numbered at random: to start anywhere is as good as to shuffle them all.
+            # Agents are numbered at random. So starting anywhere is as good as shuffling them all.
             start = int(self._rng.random() * len(agents))
             taken = agents[start:] + agents[:start]
             account = wanting[0].account

@@ -1,4 +1,6 @@
-"""What is measured while a simulation runs. Resources are thousandths, integrals times seconds."""
+"""Measures a simulation while it runs. Resources are in thousandths, and integrals in thousandths
+times seconds.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,18 @@ SAMPLES_MAX = 1_000
 
 @dataclass(slots=True)
 class HeldResources:
-    """How the time of one resource's slots was spent."""
+    """The use of one resource in slots over time."""
 
     used: float = 0.0
-    """By attempts that ran, whatever came of them."""
+    """Used by attempts that ran, whether or not they won."""
     wasted: float = 0.0
-    """The part of `used` whose attempts failed, were killed or lost, or came second."""
+    """The part of `used` by attempts that failed, were killed or lost, or came second."""
     stalled: float = 0.0
     """The part of `used` in which reduces waited for maps."""
     starting: float = 0.0
     """From launch until the first attempt began."""
     idle: float = 0.0
-    """In between, and until Mesos had it back."""
+    """Between attempts, and from the last attempt until Mesos had the slot back."""
     trackers: float = 0.0
     """Held by TaskTrackers beside their slots."""
 
@@ -47,7 +49,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A look at the cluster. CPUs are thousandths."""
+    """A sample of the cluster. CPUs are in thousandths."""
 
     at: float
     jobs: int
@@ -59,7 +61,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Meter:
-    """All of it."""
+    """All figures of one simulation."""
 
     usage: dict[str, HeldResources] = field(
         default_factory=lambda: {"cpus": HeldResources(), "mem": HeldResources()}
@@ -82,7 +84,7 @@ class Meter:
     slots_ended: int = 0
     trackers_started: int = 0
     agents_lost: int = 0
-    # --- The core's own: events by name, and the CPU seconds it took over them
+    # --- The core's own: events by name, and the CPU seconds that they took
     core_events: dict[str, int] = field(default_factory=dict)
     core_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -115,7 +117,7 @@ class Meter:
             usage.starting += amounts.get(name, 0) * seconds
 
     def idled(self, amounts: Amounts, seconds: float) -> None:
-        """A slot was without attempt."""
+        """A slot was without an attempt."""
         if seconds:
             for name, usage in self.usage.items():
                 usage.idle += amounts.get(name, 0) * seconds
@@ -126,7 +128,7 @@ class Meter:
             usage.trackers += amounts.get(name, 0) * seconds
 
     def sample(self, at: float) -> None:
-        """Remember how things stand. Every other look is forgotten once there are SAMPLES_MAX."""
+        """Take a sample. When there are SAMPLES_MAX samples, every other one is forgotten."""
         if len(self.samples) >= SAMPLES_MAX:
             del self.samples[1::2]
         self.samples.append(

@@ -1,4 +1,4 @@
-"""What a planned cluster's use is measured by: its TaskTrackers, slots, attempts and jobs."""
+"""The things by which we measure a planned cluster: its TaskTrackers, slots, attempts and jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SimJob:
 
     @property
     def maps_done(self) -> bool:
-        """Whether a reduce finds all it has to fetch."""
+        """Whether all map outputs for a reduce exist."""
         return len(self.available) >= self.work.maps
 
     def map_mb(self, index: int) -> float:
@@ -59,7 +59,7 @@ class MeteredSlot(SimSlot[MeteredTracker]):
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """An attempt under way. `over` voids what the clock still holds of it."""
+    """A running attempt. If `over` is set, the clock's later actions for it do nothing."""
 
     id: str
     slot: MeteredSlot
@@ -69,8 +69,8 @@ class Running:
     began: float
     fails: bool = False
     expected: float = 0.0
-    """Seconds it takes, as far as is known when it begins."""
+    """The seconds that it takes, as far as we know them when it begins."""
     rest: float = 0.0
-    """Seconds of a reduce after it has fetched."""
+    """The seconds that a reduce needs after it has fetched everything."""
     stalled_since: float = 0.0
     over: bool = False

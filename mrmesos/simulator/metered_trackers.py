@@ -177,7 +177,7 @@ class MeteredTrackers(Attempts):
             self.clock.after(self._delay, self.executor_ended, tracker)
 
     def agent_gone(self, agent: SimulatedAgent) -> None:
-        """A machine is lost; the master says so once it has noticed."""
+        """A machine is lost. The master reports that when it has noticed."""
         for tracker_id in self.on_agent.get(agent.id, ()):
             self.take_down(self.trackers[tracker_id])
         self.clock.after(self.spec.mesos.agent_timeout, self.tell, ev.AgentLost(agent.id))

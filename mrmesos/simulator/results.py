@@ -1,4 +1,4 @@
-"""The figures of a simulation, as plain data: what `--json` writes and the tables are made of.
+"""The figures of a simulation as plain data, for `--json` and for the tables.
 
 Nothing in `figures` depends on the machine, so that equal seeds give equal bytes; `pace` does.
 """
@@ -60,8 +60,8 @@ def figures(outcome: Outcome) -> Figures:
 
 
 def pace(outcome: Outcome) -> Figures:
-    """How fast it went here: of the core alone, and of all. All but `wall_seconds` is CPU time, as
-    others may use the machine too.
+    """The speed on this machine, of the core alone and of the whole simulation. All times except
+    `wall_seconds` are CPU times, because others may use the machine too.
     """
     meter = outcome.meter
     core, events = sum(meter.core_seconds.values()), sum(meter.core_events.values())
@@ -134,7 +134,7 @@ def _usage(usage: HeldResources, capacity: float) -> Figures:
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
-    """The nearest rank: the least value that `part` of all do not exceed."""
+    """The nearest rank: the smallest value that `part` of all values do not exceed."""
     rank = -(-len(ordered) * part // 1)
     return ordered[max(0, int(rank) - 1)]
 

@@ -1,4 +1,4 @@
-"""What all frameworks of one simulation share."""
+"""The parts that all frameworks of one simulation share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from mrmesos.simulator.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`rng` is for whatever has no generator of its own. `slots` is how many maps run at once."""
+    """`rng` is for the parts without a generator of their own. `slots` is the number of maps that
+    run at once.
+    """
 
     spec: Spec
     clock: Clock

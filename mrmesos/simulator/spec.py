@@ -1,4 +1,5 @@
-"""What is simulated, as data: the shape of a SPEC.toml. docs/simulator.md describes each entry.
+"""The specification of a simulation as data: the shape of a SPEC.toml. docs/simulator.md describes
+each entry.
 
 Sizes are in MB (2**20 bytes), rates in MB/s, times in seconds unless a name says otherwise.
 """
@@ -24,7 +25,7 @@ Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 
 class SpecError(ValueError):
-    """A specification that cannot be simulated; the message names the entry."""
+    """A specification that cannot be simulated. The message names the entry."""
 
 
 class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,8 +46,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class MesosSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The master. `static_partitions` gives each framework agents of its own.
 
-    `agent_timeout` is how long the master takes to see that an agent is gone (Mesos: 5 pings,
-    15 s each); `update_delay` what a status update takes from executor to scheduler.
+    `agent_timeout` is the time until the master sees that an agent is gone (Mesos: 5 pings, 15 s
+    each). `update_delay` is the time of a status update from executor to scheduler.
     """
 
     allocation_interval: Positive = 1.0
@@ -57,7 +58,7 @@ class MesosSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class FrameworksSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """JobTrackers, each a Mesos framework of its own; jobs are dealt to them in turn.
+    """JobTrackers, each a Mesos framework of its own. They get jobs in turn.
 
     A core gets its tick every `tick` seconds while any of its slots has no attempt, as in
     production, and every `calm_tick` otherwise, when a tick has little to find.
@@ -70,8 +71,8 @@ class FrameworksSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class TrackerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """TaskTrackers. `heartbeat` is the longest silence of one, but at most half of
-    `tasktracker.expiry.seconds`; what ends is reported at once.
+    """TaskTrackers. `heartbeat` is the longest time between two heartbeats, but at most half of
+    `tasktracker.expiry.seconds`. Ends of attempts are reported at once.
     """
 
     startup: NotNegative = 1.5
@@ -79,10 +80,10 @@ class TrackerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long work takes. `noise` is the sigma of a lognormal factor whose mean is 1.
+    """The duration of work. `noise` is the sigma of a lognormal factor whose mean is 1.
 
-    A map reads at the rate of its locality; a reduce fetches at `shuffle_mb_s` and then goes over
-    what it fetched and writes at `reduce_mb_s`. A straggler takes `straggler_factor` times as long.
+    A map reads at the rate of its locality; a reduce fetches at `shuffle_mb_s`, then goes over the
+    fetched data and writes at `reduce_mb_s`. A straggler takes `straggler_factor` times as long.
     """
 
     attempt_overhead: NotNegative = 0.3
@@ -99,8 +100,9 @@ class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class FailuresSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What goes wrong. `attempt` of all attempts fail, and `bad_attempt` of those on a `bad_share`
-    of the hosts. An agent is lost every `agent_mtbf_hours` of its own on average (0: never).
+    """The faults. The share `attempt` of all attempts fails. On the share `bad_share` of the hosts,
+    the share `bad_attempt` fails. An agent is lost every `agent_mtbf_hours` of its own on average
+    (0: never).
 
     It comes back, empty and with a new id, after `agent_down`.
     """
@@ -129,7 +131,7 @@ class SwimSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class JobClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`count` jobs alike. They come every `interval` seconds from `start` on, or at random with
+    """`count` equal jobs. They come every `interval` seconds from `start` on, or at random with
     that mean (`poisson`). Map times come from `map_mb` and the rates, or are `map_seconds`.
     """
 
@@ -163,7 +165,7 @@ class Competitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of it. `conf` are mrmesos' own settings, for JobTrackers and jobs alike."""
+    """The whole specification. `conf` has mrmesos' own settings, for JobTrackers and for jobs."""
 
     seed: int = 0
     cluster: ClusterSpec = ClusterSpec()
@@ -177,7 +179,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     jobs: tuple[JobClass, ...] = ()
     competitors: tuple[Competitor, ...] = ()
     limit_hours: Positive = 240.0
-    """Virtual time after which a simulation that is not over is given up."""
+    """After this virtual time, a simulation that is not over is given up."""
 
 
 def load(path: Path) -> Spec:

@@ -1,4 +1,4 @@
-"""Where blocks are stored: three replicas, as HDFS' BlockPlacementPolicyDefault places them."""
+"""Chooses the hosts of blocks: three replicas, as HDFS' BlockPlacementPolicyDefault places them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mrmesos simulate` prints."""
+"""The text that `mrmesos simulate` prints."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _pace(speed: Figures) -> Iterator[str]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as they need, the first to the left and the others to the right."""
+    """Columns of the necessary width. The first is aligned to the left, the others to the right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     for row in rows:
         first, *rest = (

@@ -34,7 +34,7 @@ class Work:
 
 
 def workload(spec: Spec) -> list[Work]:
-    """All jobs, in the order they come. Raises SpecError."""
+    """All jobs, in the order in which they come. Raises SpecError."""
     if spec.swim is None and not spec.jobs:
         raise SpecError("nothing to run: neither [[jobs]] nor a SWIM file")
     common = as_text(spec.conf)

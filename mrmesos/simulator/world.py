@@ -29,21 +29,23 @@ COLLECT_AFTER = 200_000
 
 
 class NotOver(RuntimeError):
-    """Jobs are left when `limit_hours` of virtual time are."""
+    """Some jobs have not ended after `limit_hours` of virtual time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a simulation came to. `wall` and `cpu` are real seconds, the rest is virtual."""
+    """The outcome of a simulation. `wall` and `cpu` are real seconds. All other times are
+    virtual.
+    """
 
     spec: Spec
     meter: Meter
     works: int
     tasks: int
     seconds: float
-    """Until the last job ended."""
+    """The seconds until the last job ended."""
     drained: float
-    """From then until nothing was held."""
+    """The seconds from then until nothing was held."""
     total: Amounts
     happened: int
     wall: float
@@ -103,11 +105,11 @@ class World:
         self.clock.after(0.0, self._sample)
 
     def run(self) -> Outcome:
-        """Until all jobs have ended and nothing of ours is held. Raises NotOver."""
+        """Run until all jobs have ended and nothing of ours is held. Raises NotOver."""
         wall, cpu = perf_counter(), process_time()
         limit = self.clock.now + self.spec.limit_hours * 3600
         enabled = gc.isenabled()
-        gc.disable()  # by itself it would look at all live tasks over and over
+        gc.disable()  # the collector would look at all live tasks again and again
         try:
             self._run(limit)
         finally:
@@ -146,12 +148,12 @@ class World:
         return Random(f"{self.spec.seed}/{purpose}")
 
     def _some(self, hosts: list[tuple[str, int]], share: float, purpose: str) -> frozenset[str]:
-        """So many of the hosts, at random."""
+        """This many of the hosts, chosen at random."""
         names = self._rng(purpose).sample([host for host, _ in hosts], round(share * len(hosts)))
         return frozenset(names)
 
     def _slots(self) -> int:
-        """How many maps run at once, by the settings of the specification."""
+        """The number of maps that run at once, by the settings of the specification."""
         conf = Conf(as_text(self.spec.conf))
         need = {
             "cpus": milli(conf.get_as(c.MAP_CPUS)),

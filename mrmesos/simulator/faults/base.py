@@ -1,4 +1,4 @@
-"""What a world with faults holds: its clock, its generator, its machines, and its core."""
+"""The state of a world with faults: its clock, its generator, its machines, and its core."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ CONF = {
 
 
 class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
-    """All that the world holds. `history` keeps the last events, for when something fails."""
+    """The state of the world. `history` keeps the last events. They are shown if something
+    fails.
+    """
 
     more_conf: ClassVar[Mapping[str, str]] = {}
     """Further settings of a kind of world."""
@@ -42,7 +44,7 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         super().__init__(Clock())
         self.rng = random.Random(seed)
         self.users = random.Random(f"users of {seed}")
-        """Decides what users ask of jobs that run."""
+        """Decides the requests of users about running jobs."""
         self.faults = faults if faults is not None else random_plan(self.rng, self.users)
         self.session = "session" if seed % 3 == 1 else ""  # of all jobs
         self.racks = self.rng.random() < 0.5
@@ -64,14 +66,14 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
             str, ev.Unavailability | None
         ] = {}  # by agent: the unavailability that the core knows
         self.posted: dict[str, tuple[int, int]] = {}
-        """By TaskTracker: the last action seen, and how many outputs that told of."""
+        """By TaskTracker: the last action seen, and how many outputs its actions announced."""
         self.to_mesos = self.from_mesos = 0.0
         self.connected = False
         self.epoch = 0
         self.suppressed: set[str] = set()
         self.agents: dict[str, FaultyAgent] = {}
         self.offers: dict[str, tuple[FaultyAgent, Amounts]] = {}
-        self.cuts: dict[tuple[str, str], float] = {}  # (who reads, from whom): until when
+        self.cuts: dict[tuple[str, str], float] = {}  # (reading host, source host): until when
         self.damaged: set[tuple[str, int]] = set()  # (map attempt, partition)
         self.tells_damage = self.rng.random() < 0.5
         self.unacked: dict[str, ev.SlotUpdated] = {}
@@ -79,8 +81,8 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.succeeded: set[str] = set()
         self.specs: dict[str, tuple[int, int]] = {}
         self.places: dict[str, set[Place]] = {}
-        """By job: the priority and the pool that its users gave it. Several, if the JobTracker died
-        while they asked.
+        """By job: the priority and the pool that its users gave it. There are several if the
+        JobTracker died during their requests.
         """
         self.ended: set[str] = set()
         self.committed: set[str] = set()
@@ -97,7 +99,7 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
 
     @abstractmethod
     def tell(self, event: ev.Event) -> None:
-        """Hand the core an event, and carry out what it commands."""
+        """Give the core an event, and carry out its commands."""
 
     def new_actions(self) -> list[tuple[str, hb.Action]]:
         """The new actions of the event that was just handled, each with its TaskTracker."""

@@ -1,6 +1,6 @@
 """A world whose users submit chains: jobs that begin when others have succeeded.
 
-The JobTracker dies now and then, as in crashing.py, so a chain must come back with all that it was.
+The JobTracker dies now and then, as in crashing.py. So a chain must come back with its whole state.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class ChainWorld(CrashingWorld):
                 self.chain_ended(chain_id)
 
     def send_on(self, command: cmd.Command) -> None:
-        """What a planner's threads would answer, and what has no answer. The rest is for Mesos."""
+        """Carry out the commands for a planner's threads, and the commands without an answer. Mesos
+        gets the others.
+        """
         match command:
             case cmd.PrepareChain(chain_id):
                 self.store_is_silent(chain_id)
@@ -146,7 +148,7 @@ class ChainWorld(CrashingWorld):
     def submit_again(self) -> None:
         for chain_id in list(self.chains):
             status = queries.chain_status(self.core.st, chain_id)
-            if status is None:  # never answered: its client submits it again
+            if status is None:  # it was never answered, so its client submits it again
                 del self.chains[chain_id]
                 for job_id in self.step_jobs.pop(chain_id).values():
                     del self.specs[job_id]
@@ -157,7 +159,7 @@ class ChainWorld(CrashingWorld):
     # --- Promises
 
     def check_begins(self, job_id: str) -> None:
-        """A step begins when all that it waits for have succeeded."""
+        """A step begins when all steps for which it waits have succeeded."""
         chain_id = self.chain_of[job_id]
         jobs = self.step_jobs[chain_id]
         [step] = [one for one in self.chains[chain_id].steps if jobs[one.name] == job_id]
@@ -174,7 +176,7 @@ class ChainWorld(CrashingWorld):
         assert not kept, f"the data of {done} in {chain_id} are removed"
 
     def chain_ended(self, chain_id: str) -> None:
-        """It ends once, and as its steps did."""
+        """A chain ends once, and its end fits the ends of its steps."""
         assert chain_id not in self.chains_ended, f"{chain_id} ends twice"
         status = self.status(chain_id)
         assert status.state.ended, status
@@ -195,7 +197,7 @@ class ChainWorld(CrashingWorld):
     def check_ended(self, job_id: str) -> None:
         chain = self.core.st.chains.live.get(self.chain_of[job_id])
         if chain is None or chain.state is ChainState.STOPPING or chain.killed_by or chain.error:
-            self.killed.add(job_id)  # it may have been, with its chain
+            self.killed.add(job_id)  # it may have been killed, with its chain
         super().check_ended(job_id)
 
     def check_all_given_back(self) -> None:

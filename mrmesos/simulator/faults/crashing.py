@@ -1,7 +1,7 @@
 """A world whose JobTracker is killed now and then, and comes back from its journal.
 
-It dies between two events or in the midst of one: before the journal was written, or before all
-that followed was carried out. With `power` the last writes that were not synced are lost as well.
+It dies between two events or during one: before the journal was written, or before all later
+commands were carried out. With `power`, the last writes that were not synced are lost as well.
 """
 
 from __future__ import annotations
@@ -30,15 +30,19 @@ from mrmesos.wire.job import JobReport
 
 LIVES = 12
 PLANNERS = (cmd.PlanJob, cmd.CommitJob, cmd.AbortJob, cmd.PrepareChain, cmd.CleanChain)
-"""The commands whose answers come from threads of the JobTracker's process, and die with it."""
+"""The commands whose answers come from threads of the JobTracker's process. The answers die with
+it.
+"""
 
 
 class Killed(Exception):
-    """The JobTracker's process is no more."""
+    """The JobTracker's process has died."""
 
 
 class CrashingWorld(FaultWorld):
-    """`crash` is the chance of death at each event, `removed` that of Mesos losing patience."""
+    """`crash` is the chance of death at each event. `removed` is the chance that Mesos' failover
+    timeout ends.
+    """
 
     planning = False
 
@@ -60,7 +64,7 @@ class CrashingWorld(FaultWorld):
         self.framework = "framework"
         self.journal: dict[Key, Record] = {}
         self.unsynced: list[WriteRecords] = []
-        self.dies_in: int | None = None  # so many commands from now
+        self.dies_in: int | None = None  # after this many commands from now
 
     # --- Death
 
@@ -78,7 +82,7 @@ class CrashingWorld(FaultWorld):
                 self.die(whole=True)
 
     def die(self, *, whole: bool) -> None:
-        """`whole`: its last event is in the journal, so all that it knew must come back."""
+        """`whole`: its last event is in the journal, so its whole state must come back."""
         self.note("=== killed")
         self.down, self.connected = True, False
         for offer_id in list(self.offers):
@@ -92,7 +96,7 @@ class CrashingWorld(FaultWorld):
         before = whole and kept == len(self.unsynced)
         self.unsynced.clear()
         known = picture(self.core) if before else None
-        self.away.clear()  # Mesos says it again
+        self.away.clear()  # Mesos repeats it
         self.at(self.rng.uniform(0.1, 6.0), lambda: self.start_anew(known))
 
     def start_anew(self, known: list[object] | None) -> None:
@@ -123,12 +127,12 @@ class CrashingWorld(FaultWorld):
         self.register()
 
     def submit_again(self) -> None:
-        """What was never answered, its client submits again."""
+        """Clients submit again what the JobTracker never answered."""
         for job_id in [j for j in self.specs if queries.job_status(self.core.st, j) is None]:
             del self.specs[job_id]
             self.at(0.5, self.submit)
 
-    # --- What dies with it, and what it finds
+    # --- State that dies with it, and state that it finds
 
     def carry_out(self, command: cmd.Command) -> None:
         if self.dies_in is not None:
@@ -159,7 +163,7 @@ class CrashingWorld(FaultWorld):
             action()
 
     def commit(self, command: cmd.CommitJob) -> None:
-        if command.job_id in self.committed:  # but the JobTracker died before it heard so
+        if command.job_id in self.committed:  # but the JobTracker died before it heard that
             self.tell(ev.JobCommitted(command.job_id))
         else:
             super().commit(command)
@@ -170,7 +174,8 @@ class CrashingWorld(FaultWorld):
 
     def act(self, tracker: FaultyTracker, action: hb.Action) -> None:
         if isinstance(action, hb.ForgetJob) and Key(action.job_id, "ended", "") in self.journal:
-            tracker.outputs.pop(action.job_id, None)  # also if it died during the end of the job
+            # also if the JobTracker died during the end of the job
+            tracker.outputs.pop(action.job_id, None)
         else:
             super().act(tracker, action)
 
@@ -227,7 +232,7 @@ def reread(journal: dict[Key, Record]) -> list[Record]:
 
 
 def picture(core: JobTracker) -> list[object]:
-    """All that a restored core must know, as the one before it did."""
+    """The state that a restored core must share with the core before it."""
     jobs: list[object] = []
     st = core.st
     for job in st.jobs.values():

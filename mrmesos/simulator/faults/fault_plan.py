@@ -1,4 +1,4 @@
-"""Which faults a world has, and how often each happens."""
+"""The faults of a world, and how often each happens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class FaultPlan:
-    """How often things go wrong; all zero is a peaceful world. `until` they stop."""
+    """The rates of faults. If all are zero, the world has no faults. At the time `until`, faults
+    stop.
+    """
 
     attempt_fails: float = 0.0
     heartbeat_lost: float = 0.0
@@ -32,7 +34,7 @@ class FaultPlan:
     damage: float = 0.0
     """How often a segment is damaged: one partition of one map output."""
     cut: float = 0.0
-    """Two hosts cease to reach each other, or one of them the other."""
+    """Two hosts cease to reach each other, in one direction or both."""
     unheard: float = 0.0
     """The JobTracker and an agent's TaskTracker cease to reach each other."""
     partition: float = 0.0
@@ -46,8 +48,8 @@ class FaultPlan:
 
 
 def random_plan(rng: random.Random, users: random.Random) -> FaultPlan:
-    """Each kind of fault in about half of the worlds. `users` decides what they ask, and what their
-    jobs meet.
+    """Each kind of fault occurs in about half of the worlds. `users` decides the requests of users,
+    and the faults of their jobs.
     """
 
     def some(most: float, rng: random.Random = rng) -> float:

@@ -1,10 +1,11 @@
 """A world in which a client runs free tasks, beside jobs, while the JobTracker is killed at times.
 
 The client adds tasks in batches, some of them after others or with a global resource, cancels some
-and runs them again. It repeats what it is not sure of, and takes the ends of its tasks. In some
-worlds a user kills the queue. What must hold: each task has one last word and it is the right one;
-no task that succeeded runs again; no task begins before those that it waits for, or before its old
-run has ended; no more of a global resource is held than there is (the core's `validate`).
+and runs them again. It repeats requests if it is not sure that they arrived, and takes the ends of
+its tasks. In some worlds a user kills the queue. These promises must hold. Each task has exactly
+one end, and it is the right one. No task that succeeded runs again. No task begins before the tasks
+for which it waits, or before its old run has ended. No more of a global resource is held than there
+is (the core's `validate`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ POLL_SECONDS = 0.5
 
 @dataclass(slots=True)
 class ClientTask:
-    """What the client knows of one execution of a task."""
+    """The client's record of one execution of a task."""
 
     spec: TaskSpec
     cancelled: bool = False
@@ -64,7 +65,7 @@ class FreeTaskWorld(CrashingWorld):
     # The client.
 
     def add_some(self) -> None:
-        """One batch of tasks; then perhaps the next one, or the end."""
+        """Send one batch of tasks, and then perhaps the next one, or the end."""
         specs = [self.random_task() for _ in range(self.rng.randint(1, 12))]
         self.unsent.append(QueueRequest(tasks=tuple(specs)))
         self.batches -= 1
@@ -81,7 +82,7 @@ class FreeTaskWorld(CrashingWorld):
         need = {"cpus": cpus, "mem": mem}
         if self.rng.random() < 0.4:
             need["db"] = self.rng.choice([1000, 1000, 2000])
-        # The client itself leaves out those that it knows to have succeeded, and refuses others.
+        # The client itself leaves out tasks that it knows to have succeeded, and refuses others.
         recent = range(max(1, key - 10), key)
         open_ones = [k for k in recent if not (self.tasks[k].end or self.tasks[k].cancelled)]
         number = min(len(open_ones), self.rng.choice([0, 0, 0, 1, 2, 3]))
@@ -121,7 +122,7 @@ class FreeTaskWorld(CrashingWorld):
             self.tell(ev.KillAsked(self.queue_id, "somebody"))
 
     def poll(self) -> None:
-        """Send what was not acknowledged, and take the ends."""
+        """Send the requests that were not acknowledged, and take the ends."""
         if not self.queue_over:
             self.at(POLL_SECONDS, self.poll)
         if self.down:
@@ -132,7 +133,7 @@ class FreeTaskWorld(CrashingWorld):
             self.made = not self.down
         while self.made and self.unsent and not self.down:
             self.tell(ev.QueueRequested(self.queue_id, self.unsent[0]))
-            if not self.down:  # else it is sent again to the next JobTracker
+            if not self.down:  # otherwise the next JobTracker gets it again
                 del self.unsent[0]
         if self.made and not self.down:
             self.tell(ev.EndsTaken(self.queue_id, self.number))
@@ -175,7 +176,7 @@ class FreeTaskWorld(CrashingWorld):
         one = self.tasks[key]
         return one.cancelled or (one.end is not None and one.end.error is not None)
 
-    # What runs.
+    # Running tasks.
 
     def check_attempts(self, attempts: list[tuple[Attempt, AgentId]]) -> None:
         for attempt, _ in attempts:
@@ -186,7 +187,7 @@ class FreeTaskWorld(CrashingWorld):
         super().check_attempts(attempts)
 
     def held_by(self, attempt: TaskAttempt) -> int:
-        """What an attempt holds of the global resource, by what the client has asked for."""
+        """The amount of the global resource that an attempt holds, by the client's request."""
         if attempt.task.kind is TaskKind.FREE:
             return self.tasks[attempt.task.key].spec.need.get("db", 0)
         return 1000 * self.shared[attempt.task.kind]

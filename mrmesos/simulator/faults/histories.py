@@ -70,7 +70,9 @@ IN_TURN = ("mixed", "crashing", "cut", "silent", "tasks", "chains")
 
 
 def make(seed: int, kind: str = "") -> FaultWorld:
-    """A world of this kind. Without one the kinds take turns: each gets a sixth of the seeds."""
+    """A world of this kind. Without a kind, the kinds take turns, and each gets a sixth of the
+    seeds.
+    """
     if not kind:
         seed, turn = divmod(seed, len(IN_TURN))
         kind = IN_TURN[turn]
@@ -78,7 +80,9 @@ def make(seed: int, kind: str = "") -> FaultWorld:
 
 
 def story_of(world: FaultWorld) -> str:
-    """Run a world. Returns its last steps and the problem, or "" if it broke no promise."""
+    """Run a world. Returns its last steps and the problem. The problem is "" if it broke no
+    promise.
+    """
     try:
         world.run()
     except Exception as problem:  # noqa: BLE001 - whatever it was, how to replay it is what to know
@@ -87,7 +91,7 @@ def story_of(world: FaultWorld) -> str:
 
 
 def command(seed: int, kind: str = "") -> str:
-    """What replays a history."""
+    """The command that replays a history."""
     return f"mrmesos simulate --faults --seed {seed}" + (f" --world {kind}" if kind else "")
 
 

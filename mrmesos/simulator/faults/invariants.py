@@ -1,6 +1,6 @@
 """The promises of the core, checked while a world with faults goes on.
 
-A check raises AssertionError. It compares what the core knows with what the world did. The core's
+A check raises AssertionError. It compares the core's state with the events of the world. The core's
 `validate` checks that the core itself is consistent.
 """
 
@@ -27,19 +27,20 @@ STORE_WORDS = "the store does not answer"
 NOTHING_TO_DO = "nothing to do"
 """Why an idle TaskTracker is told to leave (deadlines.py)."""
 STRAYS_END = 30.0
-"""Once nothing fails any more, slots that the JobTracker does not know end within this time (s)."""
+"""When faults have stopped, slots that the JobTracker does not know end within this time (s)."""
 
 
 class CheckedWorld(FaultyTrackers):
-    """What must hold, whatever fails."""
+    """The promises that must hold under all faults."""
 
     def __init__(self, seed: int, faults: FaultPlan | None) -> None:
         super().__init__(seed, faults)
         self.strays: dict[str, float] = {}
-        self.urgent: set[str] = set()  # attempts that began because the one before was not heard
+        # attempts that began because the previous attempt was unheard
+        self.urgent: set[str] = set()
 
     def check_all_given_back(self) -> None:
-        """In the end nothing is held."""
+        """At the end, nothing is held."""
         assert not self.slots, "slots are left"
         assert not self.unacked, "updates are not acknowledged"
         left = [t for t in self.trackers.values() if not t.gone]
@@ -93,7 +94,7 @@ class CheckedWorld(FaultyTrackers):
         """Lost map outputs are made again if a reduce still has to fetch them, and only then."""
         jobs = self.core.st.jobs
         for job in jobs.values():
-            # After a restart it is not known at first how far running reduces are.
+            # After a restart, the core does not know at first how far running reduces are.
             wanting = len(job.reduces.pending) > 0 or any(
                 reduce.told is not None and not reduce.fetched and reduce in reduce.task.running
                 for reduce in job.running_reduces.values()
@@ -111,7 +112,7 @@ class CheckedWorld(FaultyTrackers):
     def check_given_back(
         self, asked: ev.InverseOffersReceived, commands: list[cmd.Command]
     ) -> None:
-        """No agent is given back that has map output which a reduce has yet to fetch."""
+        """No agent is given back if it has map output that a reduce must still fetch."""
         # Without a planned maintenance, or after it, nothing is given back.
         agents = {
             offer.offer_id: AgentId(offer.agent_id)
@@ -146,7 +147,9 @@ class CheckedWorld(FaultyTrackers):
             self.check_warm(TrackerId(tracker_id))
 
     def check_warm(self, left: TrackerId) -> None:
-        """An idle TaskTracker that we hear leaves only if enough others on usable agents stay."""
+        """An idle TaskTracker that sends heartbeats leaves only if enough others on usable agents
+        stay.
+        """
         cluster, tracker = self.core.st.cluster, self.core.st.cluster.trackers[left]
         usable = {agent.id for agent in cluster.agents.values() if agent.takes(self.now)}
         if not tracker.silent and tracker.agent_id in usable:
@@ -155,7 +158,9 @@ class CheckedWorld(FaultyTrackers):
             assert len(stay) >= min(self.spares, len(usable)), "too few warm TaskTrackers stay"
 
     def check_attempts(self, attempts: list[tuple[Attempt, AgentId]]) -> None:
-        """No attempt on an agent that its job's constraints forbid, or that is soon to be away."""
+        """No attempt starts on an agent that its job's constraints forbid, or whose maintenance is
+        near.
+        """
         for attempt, agent_id in attempts:
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
             asked = self.job_roles.get(attempt.job_id)
@@ -172,8 +177,8 @@ class CheckedWorld(FaultyTrackers):
             assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
 
     def check_attempt(self, attempt_id: str, host: str) -> None:
-        """Not beside another attempt of its task, not a backup too many, and not where its job, or
-        all, start nothing any more.
+        """No attempt starts beside another attempt of its task. There is no backup too many. No
+        attempt starts on a host that its job or all jobs avoid.
         """
         job = self.core.st.jobs[parse_attempt(attempt_id).job_id]
         attempt = job.running[attempt_id]
@@ -196,7 +201,7 @@ class CheckedWorld(FaultyTrackers):
         assert faults is None or faults.until <= self.now, "started on a host that all avoid"
 
     def look_for_strays(self) -> None:
-        """Nothing is held for long that the JobTracker does not know, in peace."""
+        """When faults have stopped, slots that the JobTracker does not know end soon."""
         known = self.core.st.cluster.slots
         strays = {
             slot_id

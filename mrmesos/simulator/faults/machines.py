@@ -29,9 +29,9 @@ class FaultyAgent(SimAgent):
     """Most attempts fail here while there are faults."""
     away: ev.Unavailability | None = None
     cut_off: bool = False
-    """The master does not reach it; what runs there runs on."""
+    """The master does not reach it. Its tasks go on."""
     unheard_until: float = 0.0
-    """Nothing passes between its TaskTrackers and the JobTracker."""
+    """No message passes between its TaskTrackers and the JobTracker."""
     filtered_until: float = 0.0
     filtered: Amounts = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class FaultyTracker(SimTracker[FaultyAgent, "FaultySlot"]):
     lasts: dict[str, float] = field(default_factory=dict)
     """Seconds that an attempt takes, if nothing is missing."""
     fetched: set[str] = field(default_factory=set)
-    """Reduce attempts that said to have all their input."""
+    """Reduce attempts that have reported to have all their input."""
     have: dict[str, set[int]] = field(default_factory=dict)
     """By reduce attempt: the maps whose output it has."""
     failing: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -57,7 +57,7 @@ class FaultyMesos(FaultWorldState):
         self.at(self.rng.uniform(0.1, 15), self.register)
 
     def event(self, event: ev.Event) -> None:
-        """Send an event down the stream. If the connection ends, it is lost.
+        """Send an event down the stream. If the connection ends, the event is lost.
 
         Without faults, each event arrives once, and in order. With faults, some arrive late, so
         others overtake them, and some arrive twice. Some are lost on the way, but only events that
@@ -77,7 +77,7 @@ class FaultyMesos(FaultWorldState):
         self.at(self.from_mesos - self.now, partial(self.deliver, event, self.epoch))
 
     def deliver(self, event: ev.Event, epoch: int) -> None:
-        """An event arrives, if its connection lives."""
+        """An event arrives, if its connection has not ended."""
         if self.connected and epoch == self.epoch:
             self.tell(event)
 
@@ -98,7 +98,7 @@ class FaultyMesos(FaultWorldState):
         self.say(slot_id, agent_id, state, "REASON_RECONCILIATION")
 
     def soon(self, action: Callable[[FaultySlot], None], slot: FaultySlot) -> None:
-        action(slot)  # the call itself has taken its time
+        action(slot)  # the call itself has already taken its time
 
     def again(self, uuid: str) -> None:
         if uuid in self.unacked:
@@ -107,7 +107,9 @@ class FaultyMesos(FaultWorldState):
             self.at(10.0, lambda: self.again(uuid))
 
     def add_agent(self, disk: str = "ssd", hostname: str = "") -> None:
-        """Register an agent. The successor of a lost one has its disk, as jobs may ask for it."""
+        """Register an agent. The successor of a lost agent has its disk, because jobs may ask for
+        that.
+        """
         number = self.clock.number()
         size = {
             "cpus": self.rng.choice([1000, 2000, 4000]),
@@ -254,7 +256,7 @@ class FaultyMesos(FaultWorldState):
                 self.say(launch.slot_id, agent.id, "TASK_LOST", "REASON_EXECUTOR_TERMINATED")
                 continue
             if any(pool.get(name, 0) < value for name, value in asked.items()):
-                # The core may think that an executor runs whose first launch was void.
+                # The core may believe that an executor runs although its first launch was void.
                 assert launch.tracker_id in self.void, "more accepted than offered"
                 if not tracker.slots:
                     tracker.gone = True
@@ -311,7 +313,7 @@ class FaultyMesos(FaultWorldState):
         self.at(self.rng.uniform(1, 20), partial(self.add_agent, agent.disk, again))
 
     def plan_maintenance(self, agent: FaultyAgent) -> None:
-        """The operator wants a machine for a while, and may think better of it."""
+        """The operator wants a machine for a while, and may change their mind."""
         name, start = f"I{self.clock.number()}", self.now + self.rng.uniform(0, 20)
         agent.away = ev.Unavailability(start, start + self.rng.uniform(1, 20))
         if self.connected and not agent.cut_off:
@@ -325,7 +327,9 @@ class FaultyMesos(FaultWorldState):
             self.event(ev.InverseOfferRescinded(name))
 
     def cut_off(self, agent: FaultyAgent) -> None:
-        """The master loses sight of an agent: it says that all on it is lost, and errs."""
+        """The master loses sight of an agent. It reports everything there as lost, although it
+        still runs.
+        """
         if agent.cut_off:
             return
         agent.cut_off = True

@@ -1,9 +1,9 @@
-"""Worlds in which two hosts cease to reach each other, and hardly anything else goes wrong.
+"""Worlds in which two hosts cease to reach each other, and there are few other faults.
 
-Two, three or five hosts; any pair of them, in one direction or both, for 25 s or for good; in half
-of the worlds segments are damaged as well. Every job that some placement can finish must end within
-END_SECONDS of the cut, and nothing waits without a reason. Each damaged segment adds to this what
-it takes to make one map output again.
+There are two, three or five hosts. Any pair of them is cut, in one direction or both, for 25 s or
+for good. In half of the worlds segments are damaged as well. Every job that some placement can
+finish must end within END_SECONDS of the cut, and nothing waits without a reason. Each damaged
+segment adds the time in which one map output is made again.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from mrmesos.wire.task import Attempt, AttemptState
 
 END_SECONDS = 60.0
 ATTEMPT_SECONDS = 1.0
-"""Most that an attempt takes here."""
+"""The longest time that an attempt takes here."""
 AGAIN_SECONDS = (
     (FETCH_SECONDS + BEAT_SECONDS)  # until the JobTracker hears of a damaged segment
     + (STUCK_SECONDS + TICK_SECONDS)  # until a reduce makes room for the map
     + ALLOCATION_SECONDS  # until the room is offered, besides the filter of an earlier offer
     + 2 * ATTEMPT_SECONDS  # the map and the reduce run again
 )
-"""Most that a damaged segment costs, and the filter. Damage is found one segment after the other
-if one host alone runs all reduces, in one slot.
+"""The longest time that a damaged segment and the filter cost. If one host alone runs all reduces
+in one slot, it finds one damaged segment after the other.
 """
 UNTOLD_SECONDS = STANDS_SECONDS + TICK_SECONDS
-"""The same, more, if TaskTrackers do not tell damage from silence: the complaint must stand."""
+"""The same if TaskTrackers cannot distinguish damage from silence. It is longer, because the
+complaint must stand for some time.
+"""
 REASON_SECONDS = 6.0
-"""A reduce that could not fetch for so long must be known to wait."""
+"""If a reduce could not fetch for this long, the core must know that it waits."""
 
 
 class ReachWorld(FaultWorld):
@@ -109,13 +111,14 @@ class ReachWorld(FaultWorld):
 
 
 class SilentWorld(ReachWorld):
-    """It is the JobTracker and one agent's TaskTrackers that do not reach each other, while Mesos
-    sees the agent. All else is as above.
+    """Here the JobTracker and one agent's TaskTrackers do not reach each other, while Mesos sees
+    the agent. The rest is as above.
     """
 
     def random_job(self) -> tuple[int, int, dict[str, str]]:
         maps, reduces, conf = super().random_job()
-        return maps, reduces, {**conf, "job.constraints": ""}  # else it may have nowhere to go
+        # otherwise it may have no host to go to
+        return maps, reduces, {**conf, "job.constraints": ""}
 
     def cut(self, seconds: float) -> None:
         agent = self.rng.choice(list(self.agents.values()))
@@ -123,7 +126,7 @@ class SilentWorld(ReachWorld):
         self.note(f"=== {agent.hostname} is not heard for {seconds} s")
 
     def look_for_reasons(self) -> None:
-        pass  # the JobTracker cannot know what reduces there cannot fetch
+        pass  # the JobTracker cannot know which outputs reduces there cannot fetch
 
 
 class SmallWorld(ReachWorld):

@@ -26,7 +26,7 @@ from mrmesos.wire.task import (
 BEAT_SECONDS = 1.0
 """Time between two heartbeats of a TaskTracker."""
 FETCH_SECONDS = 2.0
-"""For so long a reduce tries again to fetch an output before it says so."""
+"""A reduce retries to fetch an output for this long before it complains."""
 
 
 class FaultyTrackers(FaultyMesos):
@@ -81,7 +81,9 @@ class FaultyTrackers(FaultyMesos):
         self.heard = None
 
     def ask(self, tracker_id: str) -> None:
-        """The JobTracker wakes the held heartbeat of a TaskTracker. Each that is up has one."""
+        """The JobTracker wakes the held heartbeat of a TaskTracker. Each TaskTracker that runs has
+        one.
+        """
         tracker = self.trackers.get(tracker_id)
         if tracker is not None and tracker.up and not tracker.gone:
             self.tell(ev.AnswerAsked(tracker_id))
@@ -131,7 +133,7 @@ class FaultyTrackers(FaultyMesos):
             case hb.Announce():
                 self.heartbeat(tracker)
             case hb.Leave():
-                # Slots that Mesos declared lost before, and that live on, go with it.
+                # Slots that Mesos had declared lost, but that went on, end with it.
                 assert not tracker.slots.keys() & self.core.st.cluster.slots.keys()
                 self.executor_ended(tracker)
 
@@ -152,7 +154,7 @@ class FaultyTrackers(FaultyMesos):
         return lasts * 8 if self.chance(self.faults.straggles) else lasts
 
     def progress(self, tracker: FaultyTracker, attempt: Attempt, since: float) -> AttemptProgress:
-        """The progress of an attempt. What a reduce has fetched stays fetched."""
+        """The progress of an attempt. A reduce keeps the segments that it has fetched."""
         name, bad = attempt.attempt_id, list[str]()
         if name not in tracker.fetched and isinstance(attempt.task, ReduceTask):
             waits, bad = self.missing(tracker, attempt)
@@ -167,8 +169,8 @@ class FaultyTrackers(FaultyMesos):
         )
 
     def missing(self, tracker: FaultyTracker, attempt: Attempt) -> tuple[bool, list[str]]:
-        """A reduce fetches what it can. Returns whether it still waits for map outputs, and those
-        that it could not fetch for some time.
+        """A reduce fetches the outputs that it can reach. Returns whether it still waits for map
+        outputs, and the outputs that it could not fetch for some time.
         """
         if not isinstance(attempt.task, ReduceTask):
             return False, []
@@ -189,8 +191,8 @@ class FaultyTrackers(FaultyMesos):
         return len(have) < maps, bad
 
     def answers(self, tracker: FaultyTracker, attempt: Attempt, output: str) -> bool:
-        """Whether it is said that an output that cannot be fetched is damaged. Half of the worlds
-        have TaskTrackers that do not tell.
+        """Whether a complaint says that the output is damaged. In half of the worlds, TaskTrackers
+        do not say so.
         """
         if not isinstance(attempt.task, ReduceTask) or not self.tells_damage:
             return False
@@ -200,7 +202,7 @@ class FaultyTrackers(FaultyMesos):
         return reached and (output, attempt.task.partition) in self.damaged
 
     def reaches(self, tracker: FaultyTracker, output: MapOutput) -> bool:
-        """Whether the TaskTracker of an output is there and can be reached."""
+        """Whether the TaskTracker of an output runs and can be reached."""
         source = self.trackers[output.url.removeprefix("http://")]
         hosts = tracker.agent.hostname, source.agent.hostname
         cut = hosts[0] != hosts[1] and self.cuts.get(hosts, 0.0) > self.now

@@ -1,4 +1,4 @@
-"""A world with one agent that Mesos sees and the JobTracker does not hear."""
+"""A world with one agent whose heartbeats do not reach the JobTracker, although Mesos sees it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnheardWorld(FaultWorld):
     """A world without faults, except that the JobTracker does not hear one agent any more, for a
     while or for good.
 
-    Every agent is large enough for every task, so whatever runs there can run on another.
+    Every agent is large enough for every task. So every task can run on another agent, too.
     """
 
     def __init__(self, seed: int) -> None:
@@ -31,7 +31,8 @@ class UnheardWorld(FaultWorld):
         self.core = JobTracker(Conf(conf), self.core.st.stamp)  # silence and expiry by default
         self.roles, self.spares = ("*",), 0
         self.lost: FaultyAgent | None = None
-        self.waits: dict[str, float] = {}  # tasks that run out of hearing only, since when
+        # tasks that run only on the unheard agent, and since when
+        self.waits: dict[str, float] = {}
         for agent in self.agents.values():
             agent.free, agent.disk = {"cpus": 2000, "mem": 4096_000}, "ssd"
         self.at(self.rng.uniform(1, 40), self.cut_one)
@@ -58,7 +59,7 @@ class UnheardWorld(FaultWorld):
         super().tick()
         waits = dict[str, float]()
         heard = [a.start for a in self.core.st.attempts.values() if not self.unheard(a)]
-        turn = max(heard, default=0.0)  # while others get on it may be their turn
+        turn = max(heard, default=0.0)  # while other tasks progress, it may be their turn
         for job in self.core.st.jobs.values():
             for task in (
                 (*job.maps.tasks, *job.reduces.tasks) if job.state is JobState.RUNNING else ()

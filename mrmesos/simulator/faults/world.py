@@ -1,9 +1,9 @@
 """One history of the production core: its jobs, its faults, and the shell of its commands.
 
-Everything that happens comes from one seeded generator, so a seed is a whole history. Messages
-take time; heartbeats and their answers get lost, doubled and overtaken; executors, agents and the
-connection to the master come and go; attempts fail. invariants.py checks the promises after each
-event, and when all is over.
+Everything that happens comes from one seeded generator, so a seed is a whole history. Messages take
+time. Heartbeats and their answers get lost, doubled and overtaken. Executors, agents and the
+connection to the master come and go. Attempts fail. invariants.py checks the promises after each
+event, and at the end.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptError, ErrorKind
 
 USER = "user"
-"""Who submits the jobs. A job without a pool is in the pool of its user."""
+"""The users who submit jobs. A job without a pool is in the pool of its user."""
 LIMIT_SECONDS = 4000.0
 CLOSE_SECONDS = LEAVE_SECONDS + 5.0
-"""All TaskTrackers are gone within this time after the JobTracker ends. A TaskTracker that does not
-hear it is ended by Mesos.
+"""All TaskTrackers are gone within this time after the JobTracker ends. Mesos ends a TaskTracker
+that does not hear the order.
 """
 TICK_SECONDS = 0.5
 QUIET_SECONDS = 3 * EXPIRY + 30.0
 """A history goes on for this long after its last job and its last fault."""
 WARM_SECONDS = EXPIRY + 2 * TICK_SECONDS
-"""A warm TaskTracker may start at any time, also where nobody hears it. Then its slot stays until
-the TaskTracker expires.
+"""A warm TaskTracker may start at any time, also on an unheard agent. Then its slot stays until the
+TaskTracker expires.
 """
 
 
@@ -85,7 +85,7 @@ class FaultWorld(CheckedWorld):
 
     @property
     def quiet_seconds(self) -> float:
-        """How long nothing must have happened before all must be given back."""
+        """After this long without events, everything must have been given back."""
         starting = self.spares and (self.slots or self.unacked)
         return QUIET_SECONDS + (WARM_SECONDS if starting else 0.0)
 
@@ -218,7 +218,7 @@ class FaultWorld(CheckedWorld):
         self.tell(ev.KillAsked(job_id, "somebody"))
 
     def may_move(self, job_id: str, conf: Mapping[str, str]) -> None:
-        """Note where a new job stands. Perhaps its user moves it later."""
+        """Note the priority and pool of a new job. Perhaps its user changes them later."""
         self.places[job_id] = {(conf["job.priority"], conf["job.pool"] or USER)}
         while self.users.random() < self.faults.move_job:
             self.at(self.users.uniform(0, 40), partial(self.move_job, job_id))
@@ -275,7 +275,7 @@ class FaultWorld(CheckedWorld):
     # --- Chaos
 
     def cut(self, seconds: float) -> None:
-        """Two hosts cease to reach each other for a while, or only one of them the other."""
+        """Two hosts cease to reach each other for a while, in one direction or both."""
         hosts = sorted({agent.hostname for agent in self.agents.values() if agent.alive})
         if len(hosts) < 2:
             return
