@@ -1,4 +1,4 @@
-"""`python -m mrmesos.hadoop hadoop|hdfs|mapred …`: what the commands in HADOOP_HOME run."""
+"""`python -m mrmesos.hadoop hadoop|hdfs|mapred …`: the commands in HADOOP_HOME run this."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
         case "classpath" | "envvars":
             return 0
     known = "version, fs, jar, streaming, job and getconf"
-    say(f"{verb}: mrmesos stands in for Hadoop's {known} only\n{_USAGE}")
+    say(f"{verb}: mrmesos stands in only for Hadoop's {known}\n{_USAGE}")
     return EXIT_USAGE
 
 

@@ -19,13 +19,13 @@ HADOOP_HOME={home} exec {python} -P -m mrmesos.hadoop {command} "$@"
 _JAR = f"hadoop-streaming-{HADOOP_VERSION}.jar"
 STREAMING_JAR = f"share/hadoop/tools/lib/{_JAR}"
 _OLD_PLACE = Path("contrib/streaming")
-"""Where Hadoop 1 had the jar. Old scripts look there."""
+"""The place of the jar in Hadoop 1. Old scripts look there."""
 
 
 def hadoop_home(place: Path | None = None) -> Path:
-    """The folder; it is written anew each time, so that it fits this installation.
+    """The folder. It is written anew each time, so that it fits this installation.
 
-    By default it lies in the user's cache directory. Raises OSError.
+    By default it is in the user's cache directory. Raises OSError.
     """
     home = (place or _default_place()).absolute()
     (home / "bin").mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def _write(path: Path, data: bytes, mode: int) -> None:
 
 
 def _stand_in() -> bytes:
-    """A jar without classes: tools look for its name only, and `hadoop jar` does too."""
+    """A jar without classes: tools look only for its name, and so does `hadoop jar`."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as jar:
         entry = zipfile.ZipInfo("META-INF/MANIFEST.MF")

@@ -1,4 +1,4 @@
-"""`hadoop jar …streaming….jar`: a streaming job, told in the words that wrappers look for."""
+"""`hadoop jar …streaming….jar`: a streaming job, reported in the words that wrappers expect."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _run(words: Sequence[str], places: Places, properties: dict[str, str]) -> in
 
 
 def _placed(options: StreamingOptions, places: Places) -> StreamingOptions:
-    """The options with every path, and the JobTracker, where they really are."""
+    """The options, with real paths and the real address of the JobTracker."""
     jobtracker = options.jobtracker or read_configuration().cluster.jobtracker
 
     def each(given: Sequence[str]) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class HadoopDisplay:
         log("mapreduce.Job", f"Running job: {job_id}")
 
     def page(self, address: str) -> None:
-        """Hadoop prints no such line, and programs read what it prints."""
+        """Hadoop prints no such line, and programs parse its output."""
 
     def progress(self) -> ProgressDisplay:
         """See JobDisplay."""

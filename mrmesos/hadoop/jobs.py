@@ -129,7 +129,7 @@ def _kill(client: JobTrackerClient, job_id: str) -> int:
 
 
 def _history(report: JobReport, *, attempts: bool) -> Iterator[str]:
-    """A job's times, counters and tasks; with `attempts` each attempt, too."""
+    """A job's times, counters and tasks. With `attempts`, each attempt, too."""
     status = report.status
     yield from ("", f"Hadoop job: {status.job_id}", "=====================================")
     yield from (f"User: {status.user}", f"JobName: {status.name}")

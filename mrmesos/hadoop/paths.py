@@ -1,8 +1,8 @@
-"""Where Hadoop's paths are: with `fs.defaultFS`, with `hdfs:///`, and relative ones.
+"""Finds the place of Hadoop's paths: with `fs.defaultFS`, with `hdfs:///`, and relative ones.
 
 A path without a scheme belongs to `fs.defaultFS` of core-site.xml, or to `-fs`. Without either,
-that is the local filesystem. `hdfs:///` then names a directory of this user in HADOOP_HOME: tools
-such as mrjob keep their files there, whatever is configured.
+that is the local filesystem. `hdfs:///` then names a directory of this user in HADOOP_HOME, because
+tools such as mrjob keep their files there under any configuration.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def has_scheme(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How paths are found. `default` is `fs.defaultFS`, empty for local files.
+    """Finds paths. `default` is `fs.defaultFS`, empty for local files.
 
-    `stand_in` is the directory for `hdfs:///` where no HDFS is configured.
+    `stand_in` is the directory for `hdfs:///` if no HDFS is configured.
     """
 
     default: str

@@ -1,4 +1,4 @@
-"""What wrappers of Hadoop read: its version, and its log lines on stderr.
+"""The texts that wrappers of Hadoop read: its version, and its log lines on stderr.
 
 Imports nothing that is slow to load.
 """

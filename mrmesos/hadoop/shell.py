@@ -1,4 +1,4 @@
-"""`hadoop fs`: finds the command, and turns what went wrong into Hadoop's lines and exit codes.
+"""`hadoop fs`: finds the command, and turns failures into Hadoop's lines and exit codes.
 
 Exit codes are Hadoop's: 0, 1 if something failed, 255 for a wrong use.
 """
@@ -30,7 +30,7 @@ class FsCommand:
     """Options that are always on, for the old names of a command."""
     most: int = sys.maxsize
     instead: str = ""
-    """What Hadoop recommends in place of an old name."""
+    """The new name that Hadoop recommends for an old one."""
 
 
 COMMANDS: Mapping[str, FsCommand] = {
@@ -116,7 +116,9 @@ def _check_count(found: int, command: FsCommand) -> None:
 
 
 def _help(words: Sequence[str]) -> int:
-    """`-help` and `-usage`, of all commands or of some; on stderr if there is no command at all."""
+    """`-help` and `-usage`, of all commands or of some. The text goes to stderr if there is no
+    command at all.
+    """
     if not words:
         sys.stderr.write(_usage())
         return EXIT_USAGE

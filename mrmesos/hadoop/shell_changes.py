@@ -38,7 +38,7 @@ def _parent(path: str) -> str:
 
 
 def _try(call: Call, path: str, function: Any, *args: Any, **more: Any) -> bool:
-    """Call a driver. A failure is noted; returns whether it went well."""
+    """Call a driver, and note a failure. Returns whether the call succeeded."""
     try:
         function(*args, **more)
     except Exception as problem:  # noqa: BLE001 -- remote drivers raise any type
@@ -70,7 +70,9 @@ def put(call: Call) -> None:
 
 
 def _may_write(call: Call, place: str) -> bool:
-    """Whether a file may be written there: nothing is there, or -f; and its directory exists."""
+    """Whether a file may be written there. Its directory must exist, and nothing may be there
+    without -f.
+    """
     if call.stores.find(place) is not None and not call.has("f"):
         call.fail(f"`{place}': File exists")
         return False
@@ -182,7 +184,7 @@ def cp(call: Call) -> None:
 
 
 def touchz(call: Call) -> None:
-    """`-touchz`: an empty file; one that has bytes is an error."""
+    """`-touchz`: an empty file. A file that has bytes is an error."""
     for path in call.paths:
         entry = call.stores.find(path)
         if entry is not None and (entry.is_directory or (entry.size and call.name == "touchz")):
@@ -194,7 +196,7 @@ def touchz(call: Call) -> None:
 
 
 def _each(call: Call, paths: list[str]) -> Iterator[Entry]:
-    """The entries of these paths, and with -R what is below them."""
+    """The entries of these paths, and with -R all entries below them."""
     for entry in call.entries(paths):
         yield entry
         if call.has("R") and entry.is_directory:
@@ -202,7 +204,7 @@ def _each(call: Call, paths: list[str]) -> Iterator[Entry]:
 
 
 def chmod(call: Call) -> None:
-    """`-chmod [-R] MODE`: 755, or u+x,go-w; a store that has no modes stays as it is."""
+    """`-chmod [-R] MODE`: 755, or u+x,go-w. In a store without modes, nothing changes."""
     mode, *paths = call.paths
     if not _MODE.fullmatch(mode):
         raise WrongUse(f"chmod : mode '{mode}' does not match the expected pattern.")

@@ -26,7 +26,7 @@ _UNITS = ("", " K", " M", " G", " T", " P", " E")
 
 
 def ls(call: Call) -> Iterator[str]:
-    """`-ls`: directories are listed, files named."""
+    """`-ls`: lists directories, and names files."""
     paths = call.paths or ["."]
     recursive = call.has("R")
     for entry in call.entries(paths):
@@ -69,7 +69,7 @@ def _group(entry: Entry) -> str:
 
 
 def _account(entry: Entry, field: str, id_field: str, name_of: Callable[[int], str]) -> str:
-    """The name of the owner or the group; local files tell a number."""
+    """The name of the owner or the group. For local files, the system has only a number."""
     name = entry.info.get(field)
     if name or id_field not in entry.info:
         return str(name or "-")
@@ -98,7 +98,7 @@ def human_size(size: int) -> str:
 
 
 def cat(call: Call) -> Iterator[str]:
-    """`-cat`: the bytes as they are."""
+    """`-cat`: the unchanged bytes."""
     for entry in call.entries():
         _copy_out(entry, call)
     yield from ()
@@ -146,7 +146,7 @@ def head(call: Call) -> Iterator[str]:
 def tail(call: Call) -> Iterator[str]:
     """`-tail`: the last kilobyte."""
     if call.has("f"):
-        raise WrongUse("-f is not supported: no store here tells when a file grows")
+        raise WrongUse("-f is not supported: no store here says when a file grows")
     for entry in call.entries():
         with _opened(entry) as file:
             file.seek(max(0, entry.size - _TAIL_BYTES))
@@ -168,7 +168,7 @@ def du(call: Call) -> Iterator[str]:
 
 
 def _total(entry: Entry, call: Call) -> tuple[int, int, int]:
-    """Directories, files and bytes from an entry on."""
+    """Directories, files and bytes of an entry, with all entries below it."""
     if not entry.is_directory:
         return 0, 1, entry.size
     below = list(call.stores.below(entry))
@@ -210,12 +210,12 @@ def stat_path(call: Call) -> Iterator[str]:
 
 
 def _utc(entry: Entry) -> dt.datetime:
-    """When it was changed; Hadoop tells it in UTC here, and in local time in `-ls`."""
+    """The time of the last change. Hadoop gives it in UTC here, and in local time in `-ls`."""
     return dt.datetime.fromtimestamp(entry.modified.timestamp(), dt.UTC)
 
 
 def test(call: Call) -> Iterator[str]:
-    """`-test -e|-d|-f|-z|-s`: the exit code tells."""
+    """`-test -e|-d|-f|-z|-s`: the exit code is the answer."""
     if len(call.options) != 1:
         raise WrongUse("Only one test flag is allowed" if call.options else "No test flag given")
     (option,) = call.options

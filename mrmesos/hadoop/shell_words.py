@@ -1,4 +1,4 @@
-"""One call of a command of `hadoop fs`: its options and paths, and what failed."""
+"""One call of a command of `hadoop fs`: its options, its paths, and its failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrmesos.hadoop.stores import Entry, FsFailed, Stores
 
 
 class WrongUse(Exception):
-    """The command line has to be changed."""
+    """The user has to change the command line."""
 
 
 class Call:
@@ -43,7 +43,9 @@ class Call:
         return bool(self.options.intersection(options))
 
     def entries(self, paths: Sequence[str] | None = None) -> list[Entry]:
-        """The entries of all paths; a path that names nothing is a failure, and others go on."""
+        """The entries of all paths. A path that names nothing is a failure, and the others go
+        on.
+        """
         found: list[Entry] = []
         for path in self.paths if paths is None else paths:
             try:

@@ -20,7 +20,9 @@ class FsFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file or directory. `shown` is its path as Hadoop prints it; `name` that in the store."""
+    """One file or directory. `shown` is its path as Hadoop prints it. `name` is its path in the
+    store.
+    """
 
     fs: Any
     name: str
@@ -38,7 +40,7 @@ class Entry:
 
     @property
     def modified(self) -> dt.datetime:
-        """In local time; the epoch if the store does not tell."""
+        """In local time. The epoch if the store does not say."""
         for key in ("mtime", "modificationTime", "LastModified", "modification_time"):
             value = self.info.get(key)
             if isinstance(value, dt.datetime):
@@ -49,7 +51,7 @@ class Entry:
 
     @property
     def bits(self) -> int:
-        """The permissions; usual ones if the store has none."""
+        """The permissions. The usual ones if the store has none."""
         mode = self.info.get("mode", self.info.get("permission"))
         if not isinstance(mode, int):
             mode = 0o755 if self.is_directory else 0o644
@@ -57,7 +59,7 @@ class Entry:
 
     @property
     def mode(self) -> str:
-        """As `ls` prints it: `drwxr-xr-x`."""
+        """The mode as `ls` prints it: `drwxr-xr-x`."""
         return ("d" if self.is_directory else "-") + stat.filemode(self.bits)[1:]
 
     def child(self, name: str) -> str:
@@ -81,7 +83,7 @@ class Stores:
             raise FsFailed(str(problem)) from problem
 
     def find(self, path: str) -> Entry | None:
-        """The entry at a path, taken literally; None if there is nothing. Raises FsFailed."""
+        """The entry at a path, taken literally. None if nothing is there. Raises FsFailed."""
         fs, name = self.open(path)
         try:
             fs.invalidate_cache()
@@ -131,14 +133,14 @@ class Stores:
         return sorted(found, key=lambda each: each.name)
 
     def below(self, entry: Entry) -> Iterator[Entry]:
-        """All entries below a directory, each directory before what is in it."""
+        """All entries below a directory. Each directory comes before its contents."""
         for child in self.children(entry):
             yield child
             if child.is_directory:
                 yield from self.below(child)
 
     def target(self, path: str, sources: Sequence[str]) -> list[tuple[str, str]]:
-        """Where each source goes: into the directory `path`, or to `path` itself.
+        """The target of each source: in the directory `path`, or `path` itself.
 
         Raises FsFailed if several sources have no directory to go to.
         """
@@ -152,7 +154,7 @@ class Stores:
 
 
 def hdfs_client(fs: Any) -> Any | None:
-    """The client of hdfs-native, for what fsspec has no call for; None for other stores."""
+    """The client of hdfs-native, for calls that fsspec lacks. None for other stores."""
     return fs.client if getattr(fs, "protocol", "") in ("hdfs", "viewfs") else None
 
 

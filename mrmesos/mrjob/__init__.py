@@ -1,5 +1,5 @@
 """mrjob's jobs in our workers, without pipes: the mapper, combiner and reducer of each step.
 
 In: an MRJob class of a script. Out: a Job for each step, whose tasks call the class. mrjob is an
-optional extra; only a script that imports it brings it here. Tasks run in workers.
+optional extra. It is imported only if a script imports it. Tasks run in workers.
 """

@@ -1,8 +1,8 @@
-"""mrjob's JSON protocols for pairs inside of a step, without most of their cost.
+"""mrjob's JSON protocols for pairs inside of a step, at a fraction of their cost.
 
 `StandardJSONProtocol` calls `json.dumps` and `json.loads` for each key and each value. For text and
-whole numbers, the functions of C below them give the same bytes; msgspec reads what they write.
-All other objects go through the protocol.
+whole numbers, the C functions below them give the same bytes, and msgspec reads these bytes. All
+other objects go through the protocol.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _DIGITS = tuple(b"%d" % digit for digit in range(10))
 _FAITHFUL = (*_STANDARD, "RapidJSONProtocol")
 _MODULE = "mrjob.protocol"
 _ESCAPED = np.array([not (32 <= at < 127) or at in b'"\\' for at in range(256)])
-"""The bytes of UTF-8 that JSON in ASCII writes otherwise."""
+"""The bytes of UTF-8 that JSON in ASCII writes in another form."""
 
 
 def is_faithful(method: Write | Read) -> bool:
-    """Whether text, numbers, booleans and None come back from this protocol as they were."""
+    """Whether text, numbers, booleans and None come back unchanged from this protocol."""
     return _is_one_of(method, _FAITHFUL)
 
 
@@ -74,7 +74,9 @@ def _fast_text(write: Write) -> Write:
 
 
 def drained(pairs: Iterator[Pair], most: int) -> tuple[list[Any], list[Any]]:
-    """Keys and values of the next pairs. Each pair is released at once, so its memory stays hot."""
+    """Keys and values of the next pairs. Each pair is released at once, so its memory stays in the
+    cache.
+    """
     keys: list[Any] = []
     values: list[Any] = []
     add_key, add_value = keys.append, values.append
@@ -89,8 +91,8 @@ def columns(
 ) -> tuple[pa.Array, pa.Array] | None:
     """The texts of keys and values that this `write` would write, at once.
 
-    None if it has to be called for each: for other protocols and other types, and for text that is
-    no Unicode.
+    None if `write` must be called for each pair. That is so for other protocols and other types,
+    and for text that is no Unicode.
     """
     plain = _is_one_of(write, ("TextProtocol",))
     if not keys or not (plain or is_standard(write)):
@@ -157,7 +159,7 @@ def fast_read(read: Read) -> Read:
                 # Only text and numbers can be shared: the program may change a list.
                 last_raw = raw_key if raw_key[:1] == b'"' else None
             return last, loads(raw_value)
-        except ValueError:  # NaN, a lone surrogate, or what is no JSON
+        except ValueError:  # NaN, a lone surrogate, or text that is no JSON
             return read(line)
 
     return fast
@@ -166,7 +168,7 @@ def fast_read(read: Read) -> Read:
 def reads_each(read: Read) -> Callable[[pa.Array], list[Any]] | None:
     """Reads all texts of a column that the `write` beside this `read` has written.
 
-    Keys and values alike. None for protocols that have to see whole lines.
+    It serves keys and values. None for protocols that must get whole lines.
     """
     if not is_standard(read):
         return None
@@ -181,7 +183,9 @@ def reads_each(read: Read) -> Callable[[pa.Array], list[Any]] | None:
 
 
 def load_all(column: pa.Array, read: Read) -> list[Any] | None:
-    """What a standard protocol reads from texts that it has written; None if it needs to do it."""
+    """The values that a standard protocol reads from texts that it has written. None if the
+    protocol itself must read them.
+    """
     if column.null_count or not is_standard(read):
         return None
     if len(column) and column[0].as_py()[:1] in _DIGITS:
@@ -199,11 +203,11 @@ def load_all(column: pa.Array, read: Read) -> list[Any] | None:
 
 
 def lines_read(lines: list[bytes], read: Read) -> Iterable[Pair]:
-    """What this `read` makes of each line of an input, without what ends the line."""
+    """The results of this `read` for the lines of an input, without their line ends."""
     if _is_one_of(read, ("TextValueProtocol",)):
         try:
             texts = b"\n".join(lines).decode().split("\n")
-        except UnicodeDecodeError:  # each line decides for itself
+        except UnicodeDecodeError:  # the protocol decides for each line
             texts = []
         if len(texts) == len(lines):
             return zip(repeat(None), [text.rstrip("\r") for text in texts], strict=False)

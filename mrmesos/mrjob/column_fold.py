@@ -1,7 +1,7 @@
 """Combines pairs of text keys, with whole numbers or texts as values, as columns.
 
-Most keys of a text come once. Their pairs never become Python objects again: Arrow finds the keys
-that repeat, only these go to the combiner, and the others are encoded by kernels.
+Most keys of a text come once. Their pairs never become Python objects again. Arrow finds the keys
+that repeat, and only these go to the combiner. Kernels encode the others.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mrmesos.task.collect.repeated_keys import by_code, without
 
 MOST_ROWS = 1 << 18
 MOST_BYTES = 32 << 20
-"""Pairs, and bytes of their columns, that are held before they are combined.
+"""The pairs, and the bytes of their columns, that are held before they are combined.
 
-In Zipf text, this many leave 0.44 of the pairs at 86 ns each to number the keys, whose table just
-fits the caches. Four times as many leave 0.36 at 160 ns.
+In Zipf text, combining this many leaves 0.44 of the pairs. Numbering the keys costs 86 ns a pair,
+because their table just fits the caches. Four times as many leave 0.36, at 160 ns.
 """
 _WORTHWHILE = 0.75
-"""Most of the pairs that may be left if combining is to pay, as for any combiner here."""
+"""Combining pays if at most this part of the pairs remains, as for any combiner here."""
 
 Combine = Callable[[Any, Iterator[Any]], Iterable[Pair] | None]
 
@@ -42,7 +42,7 @@ class ColumnFold:
         self._fold = AdaptiveFold(_WORTHWHILE)
 
     def add(self, keys: list[Any], values: list[Any]) -> bool:
-        """Take pairs. False, and nothing is taken, if they are of other types."""
+        """Take pairs. Returns False, and takes nothing, if they have other types."""
         key = typed(keys)
         if key is None or not pa.types.is_string(key.type):
             return False
@@ -60,9 +60,9 @@ class ColumnFold:
         return self._rows >= MOST_ROWS or self._bytes >= MOST_BYTES
 
     def combined(self, combine: Combine) -> tuple[pa.RecordBatch, Iterator[Pair]] | None:
-        """The pairs of keys that come once, and what the combiner makes of the others.
+        """The pairs of keys that come once, and the combiner's results for the others.
 
-        None if nothing is held. Afterwards, nothing is.
+        None if no pair is held. Afterwards, no pair is held.
         """
         if not self._held:
             return None

@@ -1,4 +1,4 @@
-"""A shell command as a mapper, combiner or reducer, or as a filter of lines before one."""
+"""A shell command as a mapper, combiner or reducer, or as a filter of lines before it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _AT_ONCE = 1 << 20
 
 
 class Command:
-    """One run of a command. The failure of a filter is not one: grep finds nothing and says 1."""
+    """One run of a command. The exit code of a filter is ignored: grep exits with 1 if it finds
+    nothing.
+    """
 
     def __init__(self, command: str, place: TaskPlace, *, is_filter: bool) -> None:
         self._is_filter = is_filter
@@ -28,21 +30,21 @@ class Command:
             yield from self._lines.add(written)
 
     def end(self) -> Iterator[bytes]:
-        """The rest of its lines, when it has read all. Raises ChildFailed."""
+        """The rest of its lines, after it has read all input. Raises ChildFailed."""
         for written in self._child.finish():
             yield from self._lines.add(written)
         yield from self._lines.end()
         self._child.check(failure_is_failure=not self._is_filter)
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the command at once."""
         self._child.kill()
 
 
 def piped(
     lines: Iterable[bytes], command: str, place: TaskPlace, *, is_filter: bool
 ) -> Iterator[bytes]:
-    """The lines that a command writes when it reads these. Raises ChildFailed."""
+    """The lines that a command writes for these input lines. Raises ChildFailed."""
     run = Command(command, place, is_filter=is_filter)
     try:
         held: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Calls a combiner or reducer of mrjob for each key, as mrjob itself does, with less around it."""
+"""Calls a combiner or reducer of mrjob for each key, as mrjob itself does, at less cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def groups_of(pairs: Iterable[Pair]) -> Groups:
 
 
 def own_loop(job: Any, what: str) -> Callable[[Iterable[Pair], int], Iterator[Pair]] | None:
-    """The job's own loop over the groups of its combiner or reducer; None if it has mrjob's."""
+    """The job's own loop over the groups of its combiner or reducer. None if it uses mrjob's
+    loop.
+    """
     name = "combine_pairs" if what == "combiner" else "reduce_pairs"
     return None if getattr(type(job), name).__module__ == "mrjob.job" else getattr(job, name)
 
@@ -41,7 +43,7 @@ def written_groups(
     """The groups of sorted batches. `read` and `write` of one protocol made them in a mapper.
 
     mrjob compares keys as objects: 1 and 1.0 are one key if they are neighbours. Texts are equal if
-    and only if their JSON is. So their groups are found in the columns.
+    and only if their JSON is. So we find their groups in the columns.
     """
     one, each = fast_read(read), reads_each(read)
     if each is None:

@@ -11,7 +11,7 @@ from mrmesos.mrjob.tasks import MRCombiner, MRMapper, MRPartitioner, MRReducer
 
 
 class MRJobStep(Job):
-    """What differs from step to step is set on the object."""
+    """Attributes that differ from step to step are set on the object."""
 
     mapper = MRMapper
     input_format = TextInput(encoding="", empty_files=True)

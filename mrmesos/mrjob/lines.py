@@ -1,7 +1,7 @@
 """Lines as mrjob's protocols write them, and the columns in which they travel.
 
-In the shuffle, the key is what stands before the first tab (or as the job's `stream.*` settings
-say), and the value is the rest. In an output, the key is the whole line, and the value is None.
+In the shuffle, the key is the part before the first tab (or as the job's `stream.*` settings say),
+and the value is the rest. In an output, the key is the whole line, and the value is None.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ from mrmesos.streaming.values import BadOption
 
 _MRJOB = "mrjob.job"
 _LOOPS = ("map_pairs", "combine_pairs", "run_mapper", "run_combiner", "run_reducer")
-"""Methods of mrjob's whose work is done here by other code."""
+"""Methods of mrjob that other code replaces here."""
 _HASH = "org.apache.hadoop.mapred.lib.HashPartitioner"
 
 
 class BadMRJob(Exception):
-    """The class cannot run here; the message says why, in one line."""
+    """The class cannot run here. The message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class MRProgram:
     name: str
     tasks: tuple[MRTask, ...]
     settings: tuple[Mapping[str, str], ...]
-    """Of each step: ours, translated from Hadoop's."""
+    """Our settings of each step, translated from Hadoop's."""
     sort_values: bool
     files: tuple[str, ...]
     archives: tuple[str, ...]
     dirs: tuple[str, ...]
     ignored: tuple[str, ...] = ()
-    """What has no effect here, as `HADOOP_INPUT_FORMAT = …`."""
+    """Attributes without effect here, such as `HADOOP_INPUT_FORMAT = …`."""
 
 
 def read_program(cls: Any, words: Sequence[str]) -> MRProgram:
@@ -92,7 +92,7 @@ def _made(cls: Any, words: Sequence[str]) -> Any:
     try:
         with contextlib.redirect_stderr(said):
             return cls(list(words))
-    except ValueError as problem:  # mrjob's way to tell of wrong arguments
+    except ValueError as problem:  # mrjob exits like this if arguments are wrong
         raise BadMRJob(f"{' '.join(str(problem).split())} (its arguments: -- --help)") from None
     except SystemExit as problem:
         if not problem.code:
@@ -111,7 +111,9 @@ def _work(step: Mapping[str, Any], what: str) -> SubStep:
 
 
 def _task_args(job: Any) -> tuple[tuple[str, ...], list[str]]:
-    """The words of tasks, and the files that they name. In tasks, a file has its name alone."""
+    """The command-line words for tasks, and the files that they name. In tasks, a file has only its
+    name.
+    """
     words: list[str] = []
     sent: list[str] = []
     for each in job._non_option_kwargs()["extra_args"]:
@@ -128,7 +130,7 @@ def _task_args(job: Any) -> tuple[tuple[str, ...], list[str]]:
 def _streaming(
     name: str, partitioner: str | None, jobconf: Mapping[str, Any], cmdenv: Mapping[str, str]
 ) -> tuple[StreamSpec, Mapping[str, str]]:
-    """What Hadoop's settings say of keys and tasks, read as `mrmesos streaming` reads them."""
+    """Hadoop's settings about keys and tasks, read as `mrmesos streaming` reads them."""
     words = ["-input", "-", "-output", "-", "-mapper", "cat", "-reducer", "cat"]
     if partitioner and partitioner != _HASH:
         words += ["-partitioner", partitioner]

@@ -1,4 +1,4 @@
-"""Makes columns of what a task writes: for the shuffle, or for an output (see `lines`)."""
+"""Makes columns of a task's results, for the shuffle or for an output (see `lines`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Combines what a mapper yields, before it is encoded.
+"""Combines the pairs of a mapper before they are encoded.
 
 mrjob encodes every pair, sorts the lines, decodes them for the combiner, and encodes its pairs
-again. Here pairs are grouped as objects or as columns, and the combiner gets what it would get: a
-pair whose objects JSON changes (a tuple becomes a list) goes through the protocol first.
+again. Here pairs are grouped as objects or as columns. The combiner gets the same pairs as in
+mrjob: if JSON changes the objects of a pair (a tuple becomes a list), the pair goes through the
+protocol first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from mrmesos.mrjob.output import MROutput
 
 MOST_PAIRS = 1 << 17
 MOST_BYTES = 128 << 20
-"""Pairs, and about how many bytes of them, that are held as objects before they are combined."""
+"""The number of pairs, and about how many bytes of them, that are held as objects before they are
+combined.
+"""
 _CHUNK_LEAST, _CHUNK_MOST, _CHUNK_BYTES = 64, 4096, 1 << 20
 _WEIGHED = 16
 _ABSENT = object()
@@ -33,8 +36,8 @@ Make = Callable[[], Any]
 class Combining:
     """Groups pairs by key, and combines them when there are many.
 
-    A single value of a key stays as it is, as with any combiner here. But with `in_order`, as for a
-    combiner that has an init or a final method, it gets all keys of a round, in order.
+    A single value of a key stays unchanged, as with any combiner here. `in_order` is for a combiner
+    with an init or a final method: it gets all keys of a round, in order.
     """
 
     def __init__(
@@ -50,18 +53,18 @@ class Combining:
         self._read, self._write, self._make, self._key_of = read, write, make, key_of
         self._faithful, self._in_order, self._out = is_faithful(write), in_order, out
         self._columns = ColumnFold() if out.takes_typed(write) and not in_order else None
-        # One value as it is, and several in a list: most keys of a text come once, and a list for
-        # each takes memory, and time of the garbage collector.
+        # A single value is stored directly, and several in a list. Most keys of a text come once,
+        # and a list for each would cost memory and time of the garbage collector.
         self._groups: dict[str, Any] = {}
         self._coded: defaultdict[bytes, list[bytes]] = defaultdict(list)
         self._held = self._held_bytes = 0
         self._chunk = _CHUNK_LEAST
 
     def take(self, pairs: Iterable[Pair]) -> Iterator[pa.RecordBatch]:
-        """Take pairs. Yields combined ones whenever too much is held.
+        """Take pairs. Yields combined pairs whenever too many are held.
 
-        If combining leaves few pairs, they wait for more. Raises what the protocol or the combiner
-        raises.
+        If combining leaves few pairs, they wait for more. Raises the exceptions of the protocol and
+        the combiner.
         """
         rest = iter(pairs)
         while True:
@@ -79,7 +82,7 @@ class Combining:
                 yield from self._from_objects()
 
     def end(self) -> Iterator[pa.RecordBatch]:
-        """All that is held, combined."""
+        """All held pairs, combined."""
         if self._columns is not None:
             yield from self._from_columns(self._columns)
         yield from self._out.of_pairs(self._combined(), self._write)
@@ -119,7 +122,7 @@ class Combining:
         self._held_bytes += size * len(keys)
 
     def _combined(self) -> list[Pair]:
-        """Combine all objects that are held, and hold none."""
+        """Combine all held objects. Afterwards, none is held."""
         step, groups, coded = self._make(), self._groups, self._coded
         combine = step["combiner"]
         found: list[Pair] = []

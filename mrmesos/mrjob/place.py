@@ -1,7 +1,8 @@
 """The surroundings that mrjob gives a task: a working directory with the job's files, variables.
 
-A worker runs one attempt at a time, so its own directory, `sys.path` and environment are changed,
-and put back when the tasks of the attempt are gone. Thread: the worker's main thread.
+A worker runs one attempt at a time. So we change the worker's own directory, `sys.path` and
+environment, and restore them when the tasks of the attempt are gone. Thread: the worker's main
+thread.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class TaskPlace:
         os.environ.update(child_environment(self._task.stream, self._context, uri))
 
     def stderr(self) -> StderrReader:
-        """Takes what a task says: counters, status, and words for the log."""
+        """Takes the output of a task: counters, status, and text for the log."""
         return StderrReader(self._context, to_log)
 
     def make(self, what: str, *more: str) -> Any:
@@ -61,7 +62,7 @@ _places: weakref.WeakValueDictionary[str, TaskPlace] = weakref.WeakValueDictiona
 
 
 def place_of(context: Context) -> TaskPlace:
-    """The place of an attempt. It goes when the last task that holds it does."""
+    """The place of an attempt. It is removed with the last task that holds it."""
     name = context.facts.attempt_id
     place = _places.get(name)
     if place is None:
@@ -88,4 +89,4 @@ class _Reporter:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back but half lines."""
+        """Only half lines are held back."""

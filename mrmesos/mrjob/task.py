@@ -1,4 +1,4 @@
-"""What a task of an mrjob step needs to know. It travels with the job, as `context.args.mrjob`."""
+"""The data for the tasks of an mrjob step. It travels with the job, as `context.args.mrjob`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mrmesos.streaming.spec import Fields, StreamSpec
 
 
 class WorkKind(StrEnum):
-    """What does the work of a mapper, combiner or reducer. RAW: `mapper_raw`."""
+    """The kinds of code that do the work of a mapper, combiner or reducer. RAW: `mapper_raw`."""
 
     NONE = "none"
     SCRIPT = "script"
@@ -21,7 +21,7 @@ class WorkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SubStep:
-    """A mapper, combiner or reducer: `command` does the work, or filters what a script reads."""
+    """A mapper, combiner or reducer. `command` does the work, or filters the input of a script."""
 
     kind: WorkKind = WorkKind.NONE
     command: str = ""
@@ -47,7 +47,7 @@ class MRTask:
 
     @property
     def writes_pairs(self) -> bool:
-        """Whether methods of the class wrote what its reducer reads, and fields are the usual."""
+        """Whether methods of the class wrote the reducer's input, with the usual fields."""
         scripts = (WorkKind.SCRIPT, WorkKind.NONE)
         usual = self.stream.map_fields == Fields()
         return usual and self.mapper.kind is WorkKind.SCRIPT and self.combiner.kind in scripts

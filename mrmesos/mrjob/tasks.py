@@ -148,7 +148,7 @@ class MRMapper(BatchMapper):
 
     def close(self) -> Iterator[pa.RecordBatch]:
         if not self._has_run and self._task.mapper.kind is not WorkKind.RAW:
-            self._begun()  # as mrjob does over an empty file
+            self._begun()  # as mrjob does for an empty file
         yield from self._ended()
 
     def _begun(self) -> _Stage:
@@ -183,7 +183,7 @@ class _OverSorted(SortedReducer):
     def _over(
         self, batches: Iterator[pa.RecordBatch], work: SubStep, out: MROutput
     ) -> Iterator[pa.RecordBatch]:
-        """The records of the sorted batches, after what this task does with them."""
+        """The results of this task for the sorted batches."""
         task, what = self._task, self.what
         separator = task.stream.map_fields.output_separator.encode()
 
@@ -218,7 +218,7 @@ class MRReducer(_OverSorted):
 
 
 class MRCombiner(_OverSorted):
-    """A combiner over each sorted run of a map, where the mapper does not combine itself."""
+    """A combiner over each sorted run of a map, if the mapper does not combine itself."""
 
     what = "combiner"
 
@@ -228,7 +228,7 @@ class MRCombiner(_OverSorted):
 
 
 class MRPartitioner(KeyFieldPartitioner):
-    """Hadoop's KeyFieldBasedPartitioner, where the job asks for it."""
+    """Hadoop's KeyFieldBasedPartitioner, for jobs that ask for it."""
 
     def setup(self) -> None:
         self.spec = self.context.args.mrjob.stream  # type: ignore[misc]  # of this step only

@@ -25,7 +25,7 @@ _FOLDS: dict[bytes, Callable[[Iterator[bytes]], bytes]] = {
 
 
 class BadAggregate(ValueError):
-    """A key that names no function of Hadoop's aggregate package."""
+    """A key that does not name a function of Hadoop's aggregate package."""
 
 
 class HadoopAggregateReducer(Reducer):
@@ -43,7 +43,7 @@ class HadoopAggregateReducer(Reducer):
 
 
 class HadoopAggregateCombiner(Reducer):
-    """Folds some values of a key; what it yields is folded again."""
+    """Folds some values of a key. Its results are folded again."""
 
     def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:
         """Yield the same key with fewer values."""
@@ -73,7 +73,7 @@ _OTHERS = (b"UniqValueCount", b"ValueHistogram")
 
 
 def _counted(values: Iterator[bytes]) -> Counter[bytes]:
-    """How often each value came. A value may carry its count behind a tab."""
+    """The number of times that each value came. A value may have its count after a tab."""
     counts = Counter[bytes]()
     for each in values:
         value, tab, count = each.rpartition(b"\t")
@@ -85,7 +85,9 @@ def _counted(values: Iterator[bytes]) -> Counter[bytes]:
 
 
 def _report(counted: Counter[bytes]) -> bytes:
-    """Hadoop's report: number of values; least, median, greatest count; mean, deviation."""
+    """Hadoop's report: the number of values, the least, median and greatest count, mean and
+    deviation.
+    """
     counts = sorted(counted.values())
     mean = sum(counts) / len(counts)
     deviation = math.sqrt(sum((count - mean) ** 2 for count in counts) / len(counts))

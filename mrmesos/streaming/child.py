@@ -1,7 +1,7 @@
 """A child process that reads lines from us and writes lines to us.
 
-One thread serves all three pipes, so nothing can deadlock: while we write to the child, we read
-what it writes. A child may stop reading early. What it leaves unread is dropped, as in Hadoop.
+One thread serves all three pipes. While we write to the child, we read its output, so nothing can
+deadlock. A child may stop reading early. The unread rest is dropped, as in Hadoop.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from typing import IO, Any
 from mrmesos.streaming.stderr_reader import StderrReader
 
 _PIPE_BYTES = 1 << 20
-"""Size of each pipe, if the kernel allows it: fewer changes between the processes."""
+"""The size of each pipe, if the kernel allows it. A large pipe needs fewer changes between the
+processes.
+"""
 _READ_BYTES = 1 << 20
 _LITTLE = 8
-"""Less than this part of a pipe (1/8) is little for one turn of reading and writing."""
+"""A turn of reading and writing that moves less than this part of a pipe (1/8) moves little."""
 _PAUSE_SECONDS = 0.002
-"""Pause after a turn that moved little: programs write 8 KiB at a time, and a turn for each of them
-costs more than to copy them. A program that fills its pipe meanwhile writes 500 MB a second."""
+"""The pause after a turn that moved little. Programs write 8 KiB at a time, and a turn for each 8
+KiB costs more than copying them. A program that fills its pipe during the pause writes 500 MB a
+second.
+"""
 
 
 class ChildFailed(Exception):
@@ -66,7 +70,7 @@ class Child:
         assert process.stderr is not None
         self._process = process
         self._stdin: IO[bytes] = process.stdin
-        # An attempt may fail anywhere; its mapper is then dropped without a word.
+        # An attempt may fail anywhere. Its mapper is then dropped without a call.
         self._killer = weakref.finalize(self, _kill, process)
         self._selector = selectors.DefaultSelector()
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -84,7 +88,7 @@ class Child:
         return not self._stdin.closed
 
     def write(self, data: bytes | memoryview) -> Iterator[bytes]:
-        """Write all of the data, and yield what the child writes meanwhile."""
+        """Write all of the data, and yield the output that the child writes in the meantime."""
         rest = memoryview(data).cast("B")
         if not len(rest) or self._stdin.closed:
             return
@@ -109,7 +113,7 @@ class Child:
             self._selector.unregister(self._stdin)
 
     def finish(self) -> Iterator[bytes]:
-        """End the child's input, and yield the rest of what it writes. Waits for its end."""
+        """End the child's input, and yield the rest of its output. Waits for its end."""
         if not self._stdin.closed:
             self._stdin.close()
         while self._selector.get_map():
@@ -141,7 +145,7 @@ class Child:
         self._killer()
 
     def _pause(self) -> None:
-        """End a turn. After one that moved little, let the child do more before the next."""
+        """End a turn. After a turn that moved little, let the child do more before the next one."""
         moved, self._moved = self._moved, 0
         if moved * _LITTLE < self._pipe_bytes:
             time.sleep(_PAUSE_SECONDS * self._pipe_bytes / _PIPE_BYTES)

@@ -17,15 +17,17 @@ from mrmesos.streaming.spec import StreamSpec
 
 _OURS = (
     *("MRMESOS_", "MESOS_", "LIBPROCESS_"),
-    # A worker's own. Unbuffered, a print of a child in Python would cost a call of the kernel, and
-    # with an encoding of ours its text would not be as its own locale says.
+    # Variables of the worker itself. Unbuffered, each print of a child in Python would cost a call
+    # of the kernel. With our encoding, the child's text would not follow its own locale.
     *("MALLOC_", "ARROW_", "PYTHONUNBUFFERED", "PYTHONIOENCODING"),
 )
-"""Variables that begin so are for the engine. Some are secret."""
+"""Variables with these beginnings are for the engine. Some are secret."""
 OUTPUT_DIR = "mapreduce.output.fileoutputformat.outputdir"
 TRUNCATE = "stream.jobconf.truncate.limit"
 _LONGEST = 30_000
-"""Characters of a variable. No program starts with one of over 128 KiB (Linux' MAX_ARG_STRLEN)."""
+"""Most characters of a variable. No program starts with a variable of over 128 KiB (Linux'
+MAX_ARG_STRLEN).
+"""
 _COPIED_BYTES = 16 << 20
 _VARIABLE = re.compile(r"([A-Za-z_][0-9A-Za-z_]*)=([^,]*)")
 _NAMED = re.compile(r"\$([A-Za-z_][0-9A-Za-z_]*)")
@@ -35,7 +37,7 @@ _NOT_NAME = re.compile(r"[^0-9A-Za-z_]")
 def child_environment(spec: StreamSpec, context: Context, input_uri: str = "") -> dict[str, str]:
     """The variables of one child: the worker's, the job's settings, the attempt, `-cmdenv`.
 
-    A dot in a setting's name becomes an underscore, as do all characters but letters and digits.
+    In a setting's name, each character that is no letter or digit becomes an underscore.
     """
     facts = context.facts
     properties = {
@@ -68,7 +70,7 @@ def task_variables(
 ) -> dict[str, str]:
     """The variables of `mapreduce.map.env=A=1,B=$A:2`, of `mapreduce.map.env.A=1`, and of reduces.
 
-    As in Hadoop, `mapred.child.env` counts where a kind has no list of its own.
+    As in Hadoop, `mapred.child.env` counts for a kind that has no list of its own.
     """
     name = f"mapreduce.{kind}.env"
     listed = properties.get(name, properties.get("mapred.child.env", ""))
@@ -85,7 +87,7 @@ def task_variables(
 
 
 def _slice(context: Context, uri: str) -> dict[str, str]:
-    """Where the map's part of the file begins, and its length (bytes)."""
+    """The offset and the length of the map's part of the file (bytes)."""
     split, at = context.facts.split, max(0, context.input_offset)
     mine = [each for each in split.slices if each.uri == uri] if split else []
     if split is None or not mine:
@@ -107,7 +109,7 @@ def _start(piece: FileSlice) -> int:
 def as_variables(properties: Mapping[str, str], most: int = _LONGEST) -> dict[str, str]:
     """Settings as variables of an environment, cut off after `most` characters.
 
-    A value with a NUL cannot be one and is left out.
+    A value with a NUL cannot be a variable, and is left out.
     """
     return {
         _NOT_NAME.sub("_", name): value[: min(most, _LONGEST)]
@@ -119,8 +121,8 @@ def as_variables(properties: Mapping[str, str], most: int = _LONGEST) -> dict[st
 def child_directory(context: Context) -> Path:
     """A new working directory in the attempt's temporary one, with the job's files in it.
 
-    Files are copied where they are small, so that scripts can be run: the cache's files have no run
-    bit, and belong to all jobs.
+    Small files are copied, so that scripts can be run: the cache's files have no run bit, and
+    belong to all jobs.
     """
     directory = Path(tempfile.mkdtemp(prefix="streaming-"))
     for name, path in context.facts.files.items():

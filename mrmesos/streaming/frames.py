@@ -2,8 +2,8 @@
 
 With rawbytes, a key or value is four bytes of its length (big-endian) and its bytes. With
 typedbytes, it is one value of `typed_bytes`. Between mapper and reducer, a record is a pair of
-binary columns: the bytes of rawbytes without their length, and typed bytes as they are. They sort
-by these bytes, as Hadoop's BytesWritable and TypedBytesWritable do.
+binary columns: the bytes of rawbytes without their length, or unchanged typed bytes. They sort by
+these bytes, as Hadoop's BytesWritable and TypedBytesWritable do.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _NESTED = (bytes([Code.VECTOR]), bytes([Code.LIST]), bytes([Code.MAP]))
 
 
 class BadFrame(Exception):
-    """A command wrote bytes that are no records of its `-io`."""
+    """A command wrote bytes that are no records in the form of its `-io`."""
 
 
 class FrameCutter:
-    """Takes what a child writes, in pieces of any size, and gives columns of keys and values."""
+    """Takes the output of a child, in pieces of any size, and gives columns of keys and values."""
 
     def __init__(self, form: StreamIo, *, final: bool = False) -> None:
         """With `final`, the records go to the job's output: typed bytes become text."""
@@ -57,7 +57,8 @@ class FrameCutter:
         self._wanted = -end - at
         del self._rest[:at]
         if self._form is StreamIo.TYPEDBYTES and self._rest[:1] in _NESTED:
-            # It is looked at from its beginning, so only again when there is twice as much of it.
+            # Each look begins at the first byte. So the next look comes only when there is twice as
+            # much.
             self._wanted = max(self._wanted, 2 * len(self._rest))
         if self._bytes >= _BATCH_BYTES:
             yield self._batch()
@@ -107,7 +108,7 @@ def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _raw_end(data: bytearray, at: int) -> int:
-    """As `end_of`, for four bytes of a length and so many bytes."""
+    """Like `end_of`, for four bytes with a length, and as many bytes."""
     if at + _LENGTH.size > len(data):
         return -(at + _LENGTH.size)
     length: int = _LENGTH.unpack_from(data, at)[0]
@@ -120,8 +121,8 @@ def _raw_end(data: bytearray, at: int) -> int:
 def framed(batch: pa.RecordBatch, form: StreamIo, sent: StreamIo | None) -> pa.Buffer | bytes:
     """The records for a child to read.
 
-    `sent` says how the command before wrote them; None: they come from the input. Hadoop then has
-    them as Writables: offsets as LongWritable, and bytes of text as Text.
+    `sent` is the form in which the earlier command wrote them. None: they come from the input. Then
+    Hadoop has them as Writables: offsets as LongWritable, and bytes of text as Text.
     """
     if not batch.num_rows:
         return b""
@@ -136,7 +137,7 @@ def _raw(column: pa.Array, sent: StreamIo | None) -> list[pa.Array]:
     if pa.types.is_integer(column.type):
         return [_numbers(np.full(len(column), 8), ">i4"), _numbers(column.to_numpy(), ">i8")]
     data = column.cast(pa.large_binary())
-    if sent in (None, StreamIo.TEXT):  # a Text, which has its length as a number of Hadoop
+    if sent in (None, StreamIo.TEXT):  # a Text, with its length as one of Hadoop's numbers
         sizes = pc.binary_length(data).to_pylist()
         lengths = pa.array(map(_vint, sizes), pa.large_binary())
         data = pc.binary_join_element_wise(lengths, data, pa.scalar(b"", pa.large_binary()))

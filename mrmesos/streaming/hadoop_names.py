@@ -1,8 +1,8 @@
 """Names of Hadoop's settings: old to new, and new to ours.
 
 Hadoop 2 renamed its settings (`mapred.reduce.tasks` became `mapreduce.job.reduces`) and still knows
-the old names. Ours are Hadoop's new names without `mapreduce.`, where Hadoop has such a setting.
-Source: Hadoop 3.4, DeprecatedProperties.md and mapred-default.xml.
+the old names. If Hadoop has a setting, our name is its new name without `mapreduce.`. Source:
+Hadoop 3.4, DeprecatedProperties.md and mapred-default.xml.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _OURS: Mapping[str, str] = {
     "mapreduce.reduce.cpu.vcores": "reduce.cpus",
     "mapreduce.map.skip.maxrecords": "skip.records.max",
 }
-"""Hadoop's names whose setting has another name here. Others only lose `mapreduce.`."""
+"""Hadoop's names of settings that have another name here. Other names only lose `mapreduce.`."""
 
 _MILLISECONDS = frozenset({"mapreduce.task.timeout"})
 

@@ -1,4 +1,4 @@
-"""Hadoop's formats, comparators and partitioners: ours for the names of their Java classes.
+"""Translates names of Hadoop's Java classes to our formats, comparators and partitioners.
 
 In: names of classes and Hadoop's settings. Out: formats and ranges of keys, or BadOption.
 Source: Hadoop 3.4, org.apache.hadoop.mapred.lib and mapred-default.xml.

@@ -106,8 +106,8 @@ def _code(part: bytes, given: KeyRange) -> bytes:
 
 
 def _number_code(part: bytes) -> bytes:
-    """A number as `sort -n` reads it: spaces, a minus, digits, a point, digits; else 0."""
+    """A number as `sort -n` reads it: spaces, a minus, digits, a point, digits. Otherwise 0."""
     match = _NUMBER.match(part)
-    assert match is not None  # every part of it may be empty
+    assert match is not None  # every part of the number may be empty
     sign, whole, fraction = match[1], match[2], match[3] or b""
     return number_code(float(sign + (whole or b"0") + b"." + (fraction or b"0")))

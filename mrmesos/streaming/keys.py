@@ -1,4 +1,4 @@
-"""The keys of a streaming job in the shuffle: bytes, or with a code to sort by before the bytes.
+"""The keys of a streaming job in the shuffle: bytes, or pairs of a sort code and the bytes.
 
 With Hadoop's KeyFieldBasedComparator a key is sorted by some of its fields. It then travels as the
 pair of a code and the key itself, and the engine sorts pairs as it sorts tuples.
@@ -22,7 +22,7 @@ _CODE, _RAW = "_0", "_1"
 
 
 def with_codes(batch: pa.RecordBatch, spec: StreamSpec) -> pa.RecordBatch:
-    """The batch with keys that sort as the job's comparator says."""
+    """The batch, with keys that sort in the order of the job's comparator."""
     if not spec.comparator:
         return batch
     raw = _as_bytes(batch.column(KEY), batch.field(KEY))
@@ -57,7 +57,7 @@ class KeyFieldPartitioner(BatchPartitioner):
         parts = []
         for key in _as_bytes(raw, pa.field(KEY, raw.type)).to_pylist():
             fields = key.split(separator)
-            # A byte that no part begins with, so that parts do not run into each other.
+            # No part begins with this byte, so parts do not run into each other.
             parts.append(
                 b"\0\0".join(part_of(key, fields, separator, one) for one in self.spec.partitioner)
             )

@@ -1,8 +1,8 @@
 r"""Lines of a child process as columns of keys and values, and back.
 
 A line is cut at its n-th separator (Hadoop: `stream.map.output.field.separator` and
-`stream.num.map.output.key.fields`). Without so many separators the whole line is the key, and the
-value is empty. All bytes but the newline are kept, also `\r` and NUL.
+`stream.num.map.output.key.fields`). If a line has fewer separators, the whole line is the key, and
+the value is empty. All bytes except the newline are kept, also `\r` and NUL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LineTooLong(Exception):
 
 
 class LineCutter:
-    """Takes what a child writes, in pieces of any size, and gives columns of keys and values."""
+    """Takes the output of a child, in pieces of any size, and gives columns of keys and values."""
 
     def __init__(self, cut: Cut, block_bytes: int = BLOCK_BYTES) -> None:
         """`cut` gets blocks of whole lines, each with its newline."""
@@ -52,7 +52,7 @@ class LineCutter:
         yield self._cut(memoryview(whole)[:end])
 
     def end(self) -> Iterator[pa.RecordBatch]:
-        """The lines that are left; the last one need not end in a newline."""
+        """The remaining lines. The last one need not end in a newline."""
         pieces, self._pieces, self._bytes = self._pieces, [], 0
         last = next(filter(None, reversed(pieces)), b"\n")
         rest = b"".join(pieces if last.endswith(b"\n") else [*pieces, b"\n"])
@@ -65,8 +65,8 @@ def cut_lines(
 ) -> pa.RecordBatch:
     """Whole lines as a batch with the binary columns `key` and `value`.
 
-    With `final`, a line without a separator has the value None, so the part file has the line as it
-    was. (Hadoop adds a tab there.)
+    With `final`, a line without a separator has the value None, so the part file has the unchanged
+    line. (Hadoop adds a tab there.)
     """
     block = np.frombuffer(data, np.uint8)
     newlines = np.flatnonzero(block == _NEWLINE)
@@ -94,7 +94,9 @@ def cut_lines(
 def _nth_separators(
     block: np.ndarray, starts: np.ndarray, ends: np.ndarray, separator: bytes, fields: int
 ) -> np.ndarray:
-    """Where the n-th separator of each line begins; the end of a line that has fewer."""
+    """The offset of the n-th separator in each line. For a line with fewer separators, the line's
+    end.
+    """
     if fields < 1:
         return starts
     found = _separators(block, separator)
@@ -104,7 +106,7 @@ def _nth_separators(
 
 
 def _separators(block: np.ndarray, separator: bytes) -> np.ndarray:
-    """Where the separators begin. They do not overlap."""
+    """The offsets of the separators. Separators do not overlap."""
     if len(separator) == 1:
         return np.flatnonzero(block == separator[0])
     data = block.tobytes()

@@ -1,7 +1,7 @@
 """Hadoop Streaming's command line, option for option: words in, a description of the job out.
 
-Reads no files but those of `-conf`. Source: Hadoop 3.4, HadoopStreaming.md, and the generic options
-of CommandsManual.md.
+Reads only the files of `-conf`. Source: Hadoop 3.4, HadoopStreaming.md, and the generic options of
+CommandsManual.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from mrmesos.task.files.job_files import named_files
 
 @dataclass(frozen=True, slots=True)
 class StreamingOptions:
-    """What a command line asks for. `settings` are ours; `files` and `archives` as `--files`."""
+    """The parsed command line. `settings` have our names. `files` and `archives` are written as for
+    `--files`.
+    """
 
     spec: StreamSpec
     inputs: tuple[str, ...]
@@ -117,7 +119,7 @@ def parse_options(words: Sequence[str]) -> StreamingOptions:
 
 
 def _refuse(given: argparse.Namespace) -> None:
-    """Refuse what would need Java. Raises BadOption."""
+    """Refuse options that would need Java. Raises BadOption."""
     for option in ("libjars", "inputreader"):
         if getattr(given, option):
             raise BadOption(f"-{option} needs Java, which mrmesos does not run; leave it out")
@@ -133,7 +135,7 @@ _RESOLVER = "stream.io.identifier.resolver.class"
 
 
 def _check_io(spec: StreamSpec) -> None:
-    """Refuse binary records where a program of ours reads or writes lines. Raises BadOption."""
+    """Refuse binary records if a program of ours reads or writes lines. Raises BadOption."""
     if _RESOLVER in spec.properties:
         raise BadOption(
             f"{_RESOLVER} needs Java, which mrmesos does not run; leave it out, and use -io text, "
@@ -183,7 +185,9 @@ def _reducers(given: argparse.Namespace, properties: Mapping[str, str]) -> int:
 
 
 def _as_sent(command: str, files: Sequence[str]) -> str:
-    """The command with its program as it is named where it runs, if it is a file that is sent."""
+    """The command. If its program is a file that is sent, it has the name that the file has on the
+    agent.
+    """
     program, space, rest = command.partition(" ")
     for text in named_files(files) if "/" in program else ():
         path, _, name = text.partition("#")
@@ -227,13 +231,15 @@ def _spec(given: argparse.Namespace, properties: Mapping[str, str], reducers: in
 
 
 def _reporter(properties: Mapping[str, str]) -> str:
-    """What begins a line on stderr that is for the engine; empty if none is."""
+    """The beginning of a line on stderr that is for the engine. Empty if no line is."""
     on = flag(properties, "stream.stderr.reporter.enabled", default=True)
     return properties.get("stream.stderr.reporter.prefix", "reporter:") if on else ""
 
 
 def _fields(kind: str, io: str, properties: Mapping[str, str]) -> Fields:
-    """How the records of mappers or reducers look. As in Hadoop, `-io` overrides the settings."""
+    """The form of the records of mappers or reducers. As in Hadoop, `-io` overrides the
+    settings.
+    """
     fields = f"stream.num.{kind}.output.key.fields"
     return Fields(
         input_separator=properties.get(f"stream.{kind}.input.field.separator", "\t") or "\t",
@@ -281,7 +287,7 @@ def _program(option: str, text: str) -> Program:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """A command's words. As in Hadoop, quotes group words; a backslash is like any character.
+    """A command's words. As in Hadoop, quotes group words, and a backslash has no special meaning.
 
     Raises ValueError if a quote is not closed.
     """
@@ -291,7 +297,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _ignores_key(given: argparse.Namespace, properties: Mapping[str, str]) -> bool:
-    """Whether mappers see values only: as in Hadoop so for TextInputFormat alone, by default."""
+    """Whether mappers get only values. As in Hadoop, by default this holds only for
+    TextInputFormat.
+    """
     text = simple_name(given.inputformat) in ("", "TextInputFormat")
     return flag(properties, "stream.map.input.ignoreKey", default=text)
 
@@ -307,7 +315,7 @@ def _environment(given: Sequence[str]) -> dict[str, str]:
 
 
 def _job_name(spec: StreamSpec) -> str:
-    """Hadoop names streaming jobs after their jar; the commands tell more."""
+    """The job's name. Hadoop names streaming jobs after their jar; the commands say more."""
     parts = [spec.mapper.words]
     if spec.reducer.kind is not ProgramKind.NONE:
         parts.append(spec.reducer.words)

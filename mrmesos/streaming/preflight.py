@@ -1,7 +1,7 @@
 """Checks of commands before anything starts: mistakes that the client can see.
 
-A program that is not sent along may still exist on agents. So without a local run, only files that
-lie here and are not sent are refused.
+A program that is not sent may still exist on agents. So unless the job runs on this machine, we
+refuse only files that exist here and are not sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_program(
     inside = _inside(plain, archives)
     _check_script(program.command, sent, archives)
     if "/" not in name.removeprefix("./") and Path(plain).is_file() and not shutil.which(name):
-        raise BadOption(f"{plain} lies here but is not sent along; add -files {plain}")
+        raise BadOption(f"{plain} is a file here but is not sent; add -files {plain}")
     if local and not inside and not name.startswith("/") and not shutil.which(name):
         raise BadOption(
             f"there is no program {name} on this machine; check its name, or send it with -files"
@@ -78,12 +78,12 @@ def _check_script(command: Sequence[str], sent: Mapping[str, str], archives: Seq
     if script.partition("/")[0] in sent:
         return  # within a directory that is sent
     if Path(script).is_file():
-        raise BadOption(f"{script} lies here but is not sent along; add -files {script}")
+        raise BadOption(f"{script} is a file here but is not sent; add -files {script}")
     raise BadOption(f"there is no {script}; check its name, and send it with -files")
 
 
 def _inside(name: str, archives: Sequence[str]) -> bool:
-    """Whether a path is that of a file in an archive."""
+    """Whether a path belongs to a file in an archive."""
     return any(name.startswith(f"{_name(each)}/") for each in named_files(archives))
 
 
@@ -100,7 +100,7 @@ def _sent(files: Sequence[str]) -> dict[str, str]:
 def _check_start(name: str, path: Path, *, local: bool) -> None:
     """Whether the kernel can start this file. On agents there may be other interpreters."""
     if not path.is_file():
-        return  # a URI; or no such file, which the check of files tells
+        return  # a URI, or no such file; the check of files reports that
     with path.open("rb") as opened:
         first = opened.readline(256)
     if not first.startswith(_MAGIC):

@@ -1,8 +1,9 @@
 """Equal lines of a mapper travel once, with their number: most lines of a word count are equal.
 
 In the shuffle, the value of such a job is a struct: the value, and how often the record came. A
-child that reads the records gets each of them as often again. Equal lines of one block come
-together, in the place of the first: neither Hadoop nor we promise an order of one key's values.
+child that reads the records gets each record as often as it came. Equal lines of one block come
+together, in the place of the first one. Neither Hadoop nor we promise an order for the values of
+one key.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ Cut = Callable[[bytes | memoryview], pa.RecordBatch]
 BLOCK_BYTES = 4 << 20
 """Equal lines are counted in blocks of about this size."""
 _WORTHWHILE = 0.75
-"""Counting pays if at most this part of the lines is left (as for combiners)."""
+"""Counting pays if at most this part of the lines remains (as for combiners)."""
 _AT_ONCE = 1 << 20
 _NEWLINE = ord("\n")
 _TIMES = "times"
 
 
 class LineCounter:
-    """Cuts blocks of lines, each different line once. It rests while few lines are equal."""
+    """Cuts blocks of lines, and gives each different line once. It pauses while few lines are
+    equal.
+    """
 
     def __init__(self, cut: Cut) -> None:
         self._cut = cut
         self._fold = AdaptiveFold(_WORTHWHILE)
 
     def cut(self, data: bytes | memoryview) -> pa.RecordBatch:
-        """The lines of a block, whose last one ends in a newline."""
+        """The lines of a block. The last line ends in a newline."""
         if not self._fold.wanted():
             return counted(self._cut(data))
         ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)

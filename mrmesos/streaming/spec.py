@@ -1,4 +1,4 @@
-"""What a streaming job does, as data that travels with it."""
+"""The description of a streaming job, as data that travels with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mrmesos.streaming.key_fields import KeyRange
 
 
 class ProgramKind(StrEnum):
-    """What a mapper, combiner or reducer is."""
+    """The kinds of mappers, combiners and reducers."""
 
     COMMAND = "command"
     IDENTITY = "identity"
@@ -26,12 +26,12 @@ class Program(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The command as it is shown to users."""
+        """The command in the form that users see."""
         return " ".join(self.command) if self.command else self.kind.value
 
 
 class StreamIo(StrEnum):
-    """How records look in a child's input or output: lines, or binary (`frames`)."""
+    """The form of records in a child's input or output: lines, or binary (`frames`)."""
 
     TEXT = "text"
     RAWBYTES = "rawbytes"
@@ -39,9 +39,9 @@ class StreamIo(StrEnum):
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """How records look to a mapper or reducer.
+    """The form of records for a mapper or reducer.
 
-    For lines: how they are cut into key and value, and what stands between them in the input.
+    For lines: how they are cut into key and value, and the separator between these in the input.
     """
 
     input_separator: str = "\t"
@@ -54,10 +54,10 @@ class Fields(msgspec.Struct, frozen=True):
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A streaming job.
 
-    `reporter` begins the lines on stderr that are for the engine; if it is empty, there are none.
-    `properties` has Hadoop's settings under their present names, for the environment of children.
-    `environment` is that of `-cmdenv`. `lines_per_child` is NLineInputFormat's number; 0: no limit.
-    With `file_by_file`, each input file has a child of its own.
+    Lines on stderr that begin with `reporter` are for the engine. If it is empty, there are no such
+    lines. `properties` has Hadoop's settings under their present names, for the environment of
+    children. `environment` has the variables of `-cmdenv`. `lines_per_child` is NLineInputFormat's
+    number; 0: no limit. With `file_by_file`, each input file has a child of its own.
     """
 
     mapper: Program = Program()
@@ -78,7 +78,9 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sent(self) -> StreamIo | None:
-        """How the records that a reduce gets were written; None if no command wrote them."""
+        """The form in which a reduce's input records were written. None if no command wrote
+        them.
+        """
         return self.map_fields.output if self.mapper.kind is ProgramKind.COMMAND else None
 
     @property

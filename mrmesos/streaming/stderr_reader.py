@@ -1,7 +1,7 @@
-"""What a child says on stderr: counters and status for the engine, and words for the log.
+"""Reads a child's stderr: counters and status for the engine, and other lines for the log.
 
 Lines `reporter:counter:GROUP,NAME,AMOUNT` and `reporter:status:TEXT` are for the engine, as in
-Hadoop Streaming. All else goes to the log of the attempt.
+Hadoop Streaming. All other lines go to the log of the attempt.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable
 from mrmesos.api.context import Context
 
 _LONGEST_LINE = 64 << 10
-"""A line of more bytes is not kept whole; it cannot be one for the engine."""
+"""A longer line (bytes) is not kept whole. It cannot be a line for the engine."""
 _LAST_WORDS = 4 << 10
 
 
 class StderrReader:
-    """Takes the bytes of a child's stderr. `log` takes what is not for the engine.
+    """Takes the bytes of a child's stderr. `log` gets the lines that are not for the engine.
 
-    Without a `prefix`, nothing is.
+    Without a `prefix`, `log` gets all lines.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class StderrReader:
         self._context, self._log = context, log
         self._prefix = prefix.encode()
         self._rest = b""
-        self._within = False  # a line of which the beginning is in the log already
+        self._within = False  # the beginning of this line is already in the log
         self._last = b""
 
     @property
     def last_words(self) -> str:
-        """The end of what went to the log, for an error's message."""
+        """The last text that went to the log, for an error's message."""
         return self._last.decode("utf-8", "backslashreplace").strip()
 
     def add(self, data: bytes) -> None:

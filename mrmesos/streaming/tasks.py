@@ -30,7 +30,7 @@ _STDERR = 2
 
 
 class _Place:
-    """The working directory of a task's children. It goes when the task does."""
+    """The working directory of a task's children. It is removed with the task."""
 
     def __init__(self, context: Context) -> None:
         self.path = child_directory(context)
@@ -99,7 +99,9 @@ def _to_log(words: bytes) -> None:
 
 
 class StreamMapper(BatchMapper):
-    """Runs a command over the lines of a split: a child for each file, or for some lines of it."""
+    """Runs a command over the lines of a split, with a child for each file or for some of its
+    lines.
+    """
 
     spec: ClassVar[StreamSpec]
 
@@ -163,7 +165,7 @@ class StreamMapper(BatchMapper):
 
 
 class IdentityMapper(BatchMapper):
-    """Hadoop's IdentityMapper: records go on as they were read."""
+    """Hadoop's IdentityMapper: records go on unchanged."""
 
     spec: ClassVar[StreamSpec]
 
@@ -224,9 +226,9 @@ class StreamCombiner(_OverSorted):
 
 
 class IdentityReducer(SortedReducer):
-    """Hadoop's IdentityReducer, where records have another form in the shuffle.
+    """Hadoop's IdentityReducer, for records that have another form in the shuffle.
 
-    Keys were sorted by fields, records are typed bytes, or equal ones travel once.
+    This is so if keys were sorted by fields, records are typed bytes, or equal records travel once.
     """
 
     spec: ClassVar[StreamSpec]

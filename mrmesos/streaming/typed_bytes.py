@@ -1,7 +1,7 @@
 """Typed bytes: the binary form of Hadoop Streaming's `-io typedbytes`.
 
-A value is a code of one byte and its data; all numbers are big-endian. Source: the Javadoc of the
-package org.apache.hadoop.typedbytes (Hadoop 3.4). No library is kept up for it: the one on PyPI is
+A value is a code of one byte and its data. All numbers are big-endian. Source: the Javadoc of the
+package org.apache.hadoop.typedbytes (Hadoop 3.4). No maintained library exists: the one on PyPI is
 from 2010 and needs Python 2.
 
 A mapper in Python may use this module: `read(sys.stdin.buffer)` gives values, keys and values in
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 
 class Code(IntEnum):
-    """The types. 50 to 200 are bytes with a meaning for the program alone."""
+    """The types. Codes 50 to 200 are bytes that only the program understands."""
 
     BYTES = 0
     BYTE = 1
@@ -48,7 +48,7 @@ _READ_BYTES = 1 << 16
 
 
 class BadTypedBytes(ValueError):
-    """Bytes that are no typed bytes, or a value that has none."""
+    """Bytes that are no typed bytes, or a value that has no such form."""
 
 
 def encode(value: Any) -> bytes:
@@ -96,7 +96,7 @@ def _head(code: int, length: int) -> bytes:
 
 
 def decode(data: bytes | memoryview) -> Any:
-    """The value of typed bytes. Raises BadTypedBytes if they are no whole single value."""
+    """The value of typed bytes. Raises BadTypedBytes if they are not exactly one whole value."""
     value, end = _decode(bytes(data), 0, 0)
     if end != len(data):
         raise BadTypedBytes(f"{len(data) - end} bytes follow the value")
@@ -173,9 +173,10 @@ def _unknown(code: int, at: int) -> BadTypedBytes:
 
 
 def end_of(data: bytes | bytearray, at: int) -> int:
-    """Where the value that begins at `at` ends; else `-n`: at least the first n bytes are needed.
+    """The end of the value that begins at `at`. If it is not whole, `-n`: at least the first n
+    bytes are needed.
 
-    Raises BadTypedBytes. Values are not made, and nothing is called for values in each other.
+    Raises BadTypedBytes. This makes no values, and nested values need no nested calls.
     """
     left: list[int] = [1]  # values to come, by depth; a list counts down from 0
     while left:

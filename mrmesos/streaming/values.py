@@ -1,4 +1,4 @@
-"""Values of Hadoop's settings as they are written: numbers and flags, and the error for others."""
+"""Reads values of Hadoop's settings: numbers and flags. Also the error for other values."""
 
 from __future__ import annotations
 

@@ -69,6 +69,6 @@ def cut(process: Process, directory: Path, rng: random.Random) -> Connection | N
     try:
         with socket.socket(fileno=descriptor) as ours:
             ours.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it has ended already, or the descriptor is another file by now
+    except OSError:  # it has already ended, or the descriptor is another file by now
         return None
     return chosen
