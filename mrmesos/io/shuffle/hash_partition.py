@@ -41,7 +41,7 @@ _MIXER = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
 )
-_LONG = 128
+_WORD, _LONG = 8, 128
 _AT_ONCE = 1 << 15
 """Rows of text that are hashed together. A few arrays of this many words fit a CPU cache."""
 _CANONICAL_NAN = np.uint64(0x7FF8000000000000)
@@ -108,35 +108,45 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
 
 
 def _hash_texts(column: pa.Array) -> np.ndarray:
-    firsts = range(0, max(1, len(column)), _AT_ONCE)
-    return np.concatenate([_hash_bytes(column.slice(at, _AT_ONCE)) for at in firsts])
-
-
-def _hash_bytes(column: pa.Array) -> np.ndarray:
     data, starts, lengths = bytes_column(column)
     state = lengths.astype(np.uint64) * _LENGTH
-    if len(column) == 0:
-        return state
-    _step(state, first_words(data, starts, lengths))
-    longest = int(lengths.max())
-    for index in range(1, (min(longest, _LONG) + 7) // 8):
-        rows = np.flatnonzero((lengths > 8 * index) & (lengths <= _LONG))
-        some = state[rows]
-        _step(some, word(data, starts[rows], lengths[rows], index))
-        state[rows] = some
-    if longest > _LONG:
-        # For long values, one digest each costs less than a numpy pass per word.
-        for row in np.flatnonzero(lengths > _LONG).tolist():
-            start = int(starts[row])
-            value = data[start : start + int(lengths[row])]
-            digest = hashlib.blake2b(value.data, digest_size=8).digest()
-            state[row] = int.from_bytes(digest, "big")
-    hashes = _mixed(state)
+    pieces = [slice(first, first + _AT_ONCE) for first in range(0, len(state), _AT_ONCE)]
+    for piece in pieces:
+        _step(state[piece], first_words(data, starts[piece], lengths[piece]))
+    longer = np.flatnonzero(lengths > _WORD)
+    for first in range(0, len(longer), _AT_ONCE):
+        rows = longer[first : first + _AT_ONCE]
+        state[rows] = _after_first_word(state[rows], data, starts[rows], lengths[rows])
+    for piece in pieces:
+        state[piece] = _mixed(state[piece])
     # This byte alone is the code of None. It must have the hash of None elsewhere, because a batch
     # with only None has no type.
     single = np.flatnonzero(lengths == 1)
-    hashes[single[data[starts[single]] == NONE[0]]] = _NULL
-    return hashes
+    state[single[data[starts[single]] == NONE[0]]] = _NULL
+    return state
+
+
+def _after_first_word(
+    state: np.ndarray, data: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """The state of texts longer than a word, after all their words.
+
+    Few texts are very long. So each round looks only at those that the round before has left.
+    """
+    rows = np.flatnonzero(lengths <= _LONG)
+    some, start, left = state[rows], starts[rows], lengths[rows]
+    while len(rows):
+        start, left = start + _WORD, left - _WORD
+        _step(some, word(data, start, left, 0))
+        state[rows] = some
+        more = np.flatnonzero(left > _WORD)
+        rows, some, start, left = rows[more], some[more], start[more], left[more]
+    # For long values, one digest each costs less than a numpy pass per word.
+    for row in np.flatnonzero(lengths > _LONG).tolist():
+        value = data[int(starts[row]) : int(starts[row] + lengths[row])]
+        digest = hashlib.blake2b(value.data, digest_size=8).digest()
+        state[row] = int.from_bytes(digest, "big")
+    return state
 
 
 def _step(state: np.ndarray, words: np.ndarray) -> None:
