@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from mrmesos.api.aggregates import Aggregate, Fold
 from mrmesos.io.columns.batches import concat
-from mrmesos.io.columns.schema import SORT
+from mrmesos.io.columns.schema import KEY, SORT, VALUE
 from mrmesos.io.columns.sorting import as_integers, changes, is_binary_like
 from mrmesos.io.columns.sortkey import coded, sort_column, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
@@ -32,6 +32,8 @@ _AT_ONCE = 1 << 16
 _ENOUGH_ROWS = 1 << 17
 _ENOUGH_BYTES = 4 << 20
 _MENDED_MAX = 256
+_REPEATING = 0.35
+_NUMBERED_MAX = 1 << 16
 _INJECTIVE = 8  # different texts of one length up to this have different hashes
 
 
@@ -60,8 +62,9 @@ class HashFold:
     """Partial results of an aggregate by key, within `max_bytes`. For one thread.
 
     New records are folded by `first` (partial results by `merge`) in small pieces that fit the
-    processor's caches. When the results grow too large, they are folded again, by ranges of hashes,
-    which also fit the caches. Raises RecordTypeError and the errors of folds.
+    processor's caches. While keys repeat often, Arrow numbers them first, and only one of each is
+    hashed. When the results grow too large, they are folded again, by ranges of hashes, which also
+    fit the caches. Raises RecordTypeError and the errors of folds.
     """
 
     def __init__(self, aggregate: type[Aggregate], first: Fold, max_bytes: int) -> None:
@@ -72,6 +75,7 @@ class HashFold:
         self._held: list[Hashed] = []
         self._held_bytes = 0
         self._is_folded = True
+        self._repeat = False  # whether keys repeated often in the last piece
 
     def has_room(self, batch: pa.RecordBatch) -> bool:
         """Whether the batch still fits; if not, call `take` before `add`."""
@@ -107,9 +111,13 @@ class HashFold:
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         self._is_folded = not self._held
-        column = sort_column(batch)
-        hashes = hash_column(coded(column) if SORT in batch.schema.names else column)
-        self._hold(_folded(batch, hashes, self._first, self._n))
+        piece = _numbered(batch, self._first, self._n) if self._repeat else None
+        if piece is None:
+            column = sort_column(batch)
+            hashes = hash_column(coded(column) if SORT in batch.schema.names else column)
+            piece = _folded(batch, hashes, self._first, self._n)
+        self._repeat = len(piece.hashes) <= _REPEATING * batch.num_rows
+        self._hold(piece)
 
     def _hold(self, piece: Hashed) -> None:
         self._held.append(piece)
@@ -143,6 +151,33 @@ def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
     are_codes = SORT in batch.schema.names
     order, starts = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
+
+
+def _numbered(batch: pa.RecordBatch, how: Fold, n: int) -> Hashed | None:
+    """The same as `_folded`, with a hash of each key instead of each record.
+
+    This is faster if keys repeat often, because Arrow's table of few keys fits the caches. None if
+    the keys are no plain texts, or too many.
+    """
+    column = batch.column(KEY)
+    if SORT in batch.schema.names or not is_binary_like(column) or column.null_count:
+        return None
+    encoded = pc.dictionary_encode(column)
+    codes, keys = encoded.indices.to_numpy(), encoded.dictionary
+    if len(keys) > _NUMBERED_MAX:
+        return None
+    by_hash, hashes = _in_hash_order(hash_column(keys))
+    counts = np.bincount(codes, minlength=len(keys))[by_hash]
+    if how == "count_all":
+        schema = pa.schema([batch.schema.field(KEY), pa.field(VALUE, pa.int64())])
+        columns = [keys.take(pa.array(by_hash)), pa.array(counts)]
+        return Hashed(pa.RecordBatch.from_arrays(columns, schema=schema), hashes)
+    rank = np.empty(len(keys), np.uint16)
+    rank[by_hash] = np.arange(len(keys), dtype=np.uint16)
+    order = np.argsort(rank[codes], kind="stable")  # numpy sorts 16-bit integers by radix
+    starts = np.zeros(len(keys) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return Hashed(fold_groups(batch, order, starts, how, n), hashes)
 
 
 def group_by_hash(

@@ -160,6 +160,37 @@ def test_types_that_meet_are_unified() -> None:
     assert found == {canonical(3): [1.5], canonical(4): [2], canonical(4.5): [0.5]}
 
 
+@pytest.mark.parametrize("aggregate", AGGREGATES, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("weaken", HASHES.values(), ids=HASHES)
+@pytest.mark.parametrize("as_key", [str, lambda text: text.encode()], ids=["text", "bytes"])
+def test_keys_that_repeat_often_are_numbered_and_folded_alike(
+    aggregate: type[Aggregate],
+    weaken: Callable[[Hashes], Hashes],
+    as_key: Callable[[str], str | bytes],
+) -> None:
+    words = ["", "a", "b\0", "two words", "the same eight", "the same nine", "x" * 200]
+    keys = [as_key(words[row * row % 11 % 7]) for row in range(400)]
+    whole = encode_pairs(keys, [row * 0.1 for row in range(400)])
+    batches = [whole.slice(first, 100) for first in range(0, 400, 100)]
+    with hashed_by(weaken, _ENOUGH_ROWS=100, _REPEATING=0.0):
+        expected = folded(aggregate, batches, 1 << 20)
+    numbered = mock.Mock(wraps=hash_fold._numbered)
+    with hashed_by(weaken, _ENOUGH_ROWS=100, _numbered=numbered):
+        found = folded(aggregate, batches, 1 << 20)
+    assert numbered.call_count == 3, "the first piece tells that keys repeat"
+    assert values_by_key(found) == values_by_key(expected)
+    assert [each.schema for each in found] == [each.schema for each in expected]
+
+
+def test_too_many_keys_are_not_numbered() -> None:
+    batches = [encode_pairs(list("abcabcabcabc"), list(range(12)))] * 2
+    with hashed_by(HASHES["good"], _ENOUGH_ROWS=12, _NUMBERED_MAX=2):
+        (found,) = folded(Sum, batches, 1 << 20)
+    assert values_by_key([found]) == {
+        canonical(key): [2 * sum(range(at, 12, 3))] for at, key in enumerate("abc")
+    }
+
+
 def test_what_was_folded_is_not_sorted_again() -> None:
     keys = [f"key {number}" for number in range(1000)]
     fold = HashFold(Mean, Mean.initial, 1 << 30)
