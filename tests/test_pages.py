@@ -153,6 +153,17 @@ def test_configurations_of_pages_are_right(block: Block) -> None:
             SETTINGS[name].parse(text)
 
 
+def test_marathon_checks_where_the_jobtracker_listens() -> None:
+    """Mesos' own HTTP checks go to 127.0.0.1, and `--host` names the one address that listens."""
+    [block] = [each for each in blocks(ROOT / "docs" / "deploying.md") if each.language == "json"]
+    app = json.loads(block.text)
+    words = shlex.split(app["cmd"])
+    host, [port] = words[words.index("--host") + 1], app["portDefinitions"]
+    for check in app["healthChecks"]:
+        assert check["protocol"] == "COMMAND"
+        assert f"http://{host}:{port['port']}/health" in shlex.split(check["command"]["value"])
+
+
 SYSTEM = {"systemctl", "useradd", "install", "journalctl"}
 """Commands that may have `mrmesos` as a name of something."""
 
