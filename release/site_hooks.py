@@ -17,6 +17,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         path = found[2].rstrip("/")
         if not (ROOT / path).exists():
             raise FileNotFoundError(f"a page links to {path}, which is not in the repository")
+        if found[1].strip("`") == path:
+            return f"`{path}` in the repository"
         return f"{found[1]} (`{path}` in the repository)"
 
     return _OUTSIDE.sub(named, markdown)

@@ -9,7 +9,7 @@ import pytest
 
 from mrmesos import api
 from mrmesos.api import aggregates, formats
-from release.site_hooks import on_page_content
+from release.site_hooks import on_page_content, on_page_markdown
 from tests.pages import blocks
 
 ROOT = Path(__file__).parents[1]
@@ -89,3 +89,8 @@ def test_options_without_a_default_have_an_empty_cell() -> None:
     marks = ("<code>Sentinel.UNSET</code>", "``")
     assert [on_page_content(f"<td>{mark}</td>") for mark in marks] == ["<td></td>", "<td></td>"]
     assert on_page_content("<td><code>5055</code></td>") == "<td><code>5055</code></td>"
+
+
+def test_links_into_the_repository_name_their_path_once() -> None:
+    assert on_page_markdown("[`tests`](../tests)") == "`tests` in the repository"
+    assert on_page_markdown("[all](../tests/)") == "all (`tests` in the repository)"
