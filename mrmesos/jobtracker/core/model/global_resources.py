@@ -70,6 +70,16 @@ class GlobalResources:
                 return name
         return ""
 
+    def blocks(self, name: str, job: JobInProgress) -> bool:
+        """Whether a map or a reduce of the job waits until more of this resource is free."""
+        settings = job.settings
+        maps = len(job.maps.pending) > 0 and not job.paused
+        reduces = len(job.reduces.pending) > 0 and job.maps.done >= job.maps_for_reduces
+        needs = (maps, settings.map_shared), (reduces, settings.reduce_shared)
+        return any(
+            waits and name in need and self.lacks({name: need[name]}) != "" for waits, need in needs
+        )
+
     def impossible(self, job: JobSettings) -> str:
         """Why an attempt can never hold what the job asks for, in words. Empty if it can."""
         for name, amount in (*job.map_shared.items(), *job.reduce_shared.items()):

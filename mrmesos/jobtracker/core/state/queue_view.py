@@ -202,7 +202,7 @@ def shared_views(st: State) -> list[SharedView]:
             total=total,
             held=shared.held.get(name, 0),
             jobs=len(shared.wanting.get(name, ())),
-            blocked=sum(bool(job.blocked) for job in shared.wanting.get(name, {}).values()),
+            blocked=sum(shared.blocks(name, job) for job in shared.wanting.get(name, {}).values()),
         )
         for name, total in shared.total.items()
     ]
