@@ -45,7 +45,6 @@ from mrmesos.wire.heartbeat import Announce, ForgetJob
 from mrmesos.wire.ids import (
     AgentId,
     HostName,
-    TaskKind,
     TrackerId,
     is_chain_id,
     is_queue_id,
@@ -317,7 +316,7 @@ def _attempt(st: State, job: JobInProgress, record: AttemptRecord) -> None:
 
 
 def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
-    """Set the state of a task by its attempts, and count it in its job."""
+    """Set the state of a task by its attempts."""
     task.next_number = st.recovery.life * ATTEMPTS_OF_A_LIFE
     task.pending_since = st.now
     pending = job.of(task.kind).pending
@@ -333,10 +332,6 @@ def _task(st: State, job: JobInProgress, task: TaskInProgress) -> None:
         task.running = ()
         add_counters(job.counters.won, winner.counters)
         job.of(task.kind).pace.add(max(0.001, (winner.end or winner.start) - winner.start))
-        if task.kind is TaskKind.MAP:
-            job.maps.done += 1
-        else:
-            job.reduces.done += 1
     elif not task.running and task.failed_on:
         pending.put_back(task)
 

@@ -67,7 +67,6 @@ def settle_task(st: State, job: JobInProgress, task: TaskInProgress, *, known: b
         task.running = ()
         add_counters(job.counters.won, winner.counters)
         job.maps.pace.add(max(0.001, (winner.end or winner.start) - winner.start))
-        job.maps.done += 1
     elif not known:
         job.drop(task, st.now, _RESTORED)
     elif task.running:

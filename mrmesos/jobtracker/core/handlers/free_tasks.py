@@ -212,7 +212,7 @@ def drop(
     """
     if queued.dropped:
         return
-    queued.dropped, queued.error = True, error
+    queue.drop(queued, error)
     task, job = queued.task, st.jobs.get(queued.job_id)
     for attempt in task.running:
         kill_attempt(st, attempt, why)
@@ -232,7 +232,7 @@ def over(st: State, queue: TaskQueue, first: QueuedTask) -> None:
     while line:
         queued = line.popleft()
         spec, task = queued.spec, queued.task
-        del queue.tasks[spec.key]
+        queue.leave(queued)
         task.free = None
         st.changes.task_over(queue, spec.key)
         good = task.state is TaskState.SUCCEEDED
@@ -244,10 +244,10 @@ def over(st: State, queue: TaskQueue, first: QueuedTask) -> None:
                 continue
             if not good and spec.key in waiter.spec.after:
                 how = "was cancelled" if queued.error is None else "did not succeed"
-                waiter.error = task_error(f"it waits for {spec.name}, which {how}")
-                waiter.dropped = True
+                error = task_error(f"it waits for {spec.name}, which {how}")
+                queue.drop(waiter, error)
                 if (job := st.jobs.get(waiter.job_id)) is not None:
-                    job.drop(waiter.task, st.now, waiter.error.message)
+                    job.drop(waiter.task, st.now, error.message)
                     jobs.advance(st, job)
                 line.append(waiter)
             elif not waiter.waits:

@@ -147,7 +147,7 @@ def _job_ended(st: State, queue: TaskQueue, job_id: str) -> None:
         if queued.spec.key not in queue.tasks:
             continue  # it failed because one before it did
         if not queued.dropped:
-            queued.dropped, queued.error = True, error
+            queue.drop(queued, error)
         free_tasks.over(st, queue, queued)
     queue.jobs.pop(job_id, None)
     for demanded, at in list(queue.by_demand.items()):

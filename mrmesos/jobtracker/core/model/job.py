@@ -132,7 +132,7 @@ class JobInProgress:
             key=key,
             free=free,
         )
-        self.maps.tasks.append(task)
+        self.maps.add(task)
         return task
 
     def ready(self, task: TaskInProgress, now: float) -> None:
@@ -150,7 +150,6 @@ class JobInProgress:
         if task.state is TaskState.PENDING:
             self.maps.pending.remove(task)
         task.drop(now, why)
-        self.maps.dropped += 1
         self.index.touch(self)
         self.index.no_backup(task)
 
@@ -245,10 +244,7 @@ class JobInProgress:
         self.index.no_backup(attempt.task)
         beyond = add_counters(self.counters.won, attempt.counters)
         self.counters.beyond = self.counters.beyond or beyond
-        if attempt.task.kind is TaskKind.REDUCE:
-            self.reduces.done += 1
-        else:
-            self.maps.done += 1
+        if attempt.task.kind is not TaskKind.REDUCE:
             self.maps.over = now if self.maps.done == len(self.maps.tasks) else None
 
     def task_back(self, attempt: TaskAttempt, now: float, why: str) -> None:
@@ -273,7 +269,6 @@ class JobInProgress:
             raise AssertionError(f"{task.id} has no output to withdraw")
         task.withdraw(now, why)
         task.losses += 1
-        self.maps.done -= 1
         self.maps.over = None
         self.index.touch(self)
         add_counters(

@@ -44,20 +44,45 @@ class TaskSet:
     tasks: list[TaskInProgress] = field(default_factory=list)
     pending: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     """The tasks that wait."""
-    done: int = 0
-    """The number of tasks with a winner."""
-    dropped: int = 0
-    """How many free tasks failed or were cancelled."""
+    counts: Counter[TaskState] = field(default_factory=Counter)
+    """How many of them are in each state. The tasks' own transitions write it."""
     over: float | None = None
     """When the last one was done. None while any is not done."""
     pace: Pace = field(default_factory=Pace)
+
+    def __post_init__(self) -> None:
+        for task in self.tasks:
+            self._count(task)
+
+    def _count(self, task: TaskInProgress) -> None:
+        task.counts = self.counts
+        self.counts[task.state] += 1
+
+    def add(self, task: TaskInProgress) -> None:
+        """One more task, which does not wait in `pending` yet."""
+        self.tasks.append(task)
+        self._count(task)
+
+    @property
+    def done(self) -> int:
+        """The number of tasks with a winner."""
+        return self.counts[TaskState.SUCCEEDED]
+
+    @property
+    def dropped(self) -> int:
+        """How many free tasks failed or were cancelled."""
+        return self.counts[TaskState.DROPPED]
+
+    @property
+    def waiting(self) -> int:
+        """How many free tasks wait for other tasks."""
+        return self.counts[TaskState.WAITING]
 
     def validate(self, running: Mapping[str, TaskAttempt]) -> None:
         """Check the invariants. `running` are the job's attempts that run, by id."""
         tasks, pending = self.tasks, self.pending
         counts = Counter(task.state for task in tasks)
-        assert self.done == counts[TaskState.SUCCEEDED]
-        assert self.dropped == counts[TaskState.DROPPED]
+        assert self.counts == counts, (self.counts, counts)
         assert len(pending) == counts[TaskState.PENDING]
         for task in tasks:
             assert (task in pending) == (task.state is TaskState.PENDING), task.story

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from sys import intern
@@ -214,6 +215,8 @@ class TaskInProgress:
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
     notes: ChangeListener = NOBODY
+    counts: Counter[TaskState] | None = None
+    """How many tasks of its TaskSet are in each state. None if it is in no set."""
     key: int = 0
     """The number of a free task in its queue."""
     free: FreeTask | None = None
@@ -314,4 +317,7 @@ class TaskInProgress:
         self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
         del self.story[:-STORY_LINES]
         TASK_TRANSITIONS.check(self, self.state, state, self.story)
+        if self.counts is not None:
+            self.counts[self.state] -= 1
+            self.counts[state] += 1
         self.state = state

@@ -71,6 +71,11 @@ class QueuedTask:
         """Whether an attempt of it runs."""
         return any(attempt.state is AttemptState.RUNNING for attempt in self.task.attempts)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled, so that its client need not hear how it ends."""
+        return self.dropped and self.error is None
+
     def record(self, queue_id: str) -> FreeTaskRecord:
         """As the journal has it."""
         return FreeTaskRecord(
@@ -111,6 +116,8 @@ class TaskQueue:
     """The number of the last end."""
     unread: int = 0
     """The size of `ends`."""
+    cancelled: int = 0
+    """How many of `tasks` were cancelled. Each still has an attempt that must end."""
     jobs: dict[str, bool] = field(default_factory=dict)
     """Its jobs that have not ended. True: its tasks fail if no agent could run them."""
     known_jobs: dict[str, None] = field(default_factory=dict)
@@ -134,12 +141,24 @@ class TaskQueue:
         """Add a task, and find what it waits for. Its `after` are known not to have failed."""
         spec = queued.spec
         self.tasks[spec.key] = queued
+        self.cancelled += queued.cancelled
         if spec.deadline:
             heapq.heappush(self._deadlines, (queued.added + spec.deadline, spec.key))
         for key in {*spec.after, *spec.behind}:
             if (other := self.tasks.get(key)) is not None and other is not queued:
                 other.waiters.append(queued)
                 queued.waits += 1
+
+    def drop(self, queued: QueuedTask, error: AttemptError | None) -> None:
+        """A task gets no further attempt. `error`: why. None if it is cancelled."""
+        self.cancelled -= queued.cancelled
+        queued.dropped, queued.error = True, error
+        self.cancelled += queued.cancelled
+
+    def leave(self, queued: QueuedTask) -> None:
+        """A task is over."""
+        del self.tasks[queued.spec.key]
+        self.cancelled -= queued.cancelled
 
     def failed_before(self, keys: Iterable[int]) -> str:
         """The name of the first of these tasks that has failed. Empty if none has."""
@@ -189,6 +208,7 @@ class TaskQueue:
         assert self.unread == sum(end.size for end in self.ends.values()), self.id
         assert set(self.failed) == {e.key for e in self.ends.values() if e.error}, self.id
         assert set(self.by_demand.values()) <= self.jobs.keys(), self.id
+        assert self.cancelled == sum(one.cancelled for one in self.tasks.values()), self.id
         waits = dict.fromkeys(self.tasks, 0)
         for key, queued in self.tasks.items():
             assert queued.spec.key == key <= self.highest, (self.id, key)

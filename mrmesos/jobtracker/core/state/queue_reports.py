@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mrmesos.api.formats import TextInput, TextOutput
-from mrmesos.jobtracker.core.model.task import TaskState
 from mrmesos.jobtracker.core.model.task_queue import TaskQueue
 from mrmesos.jobtracker.core.state import reports
 from mrmesos.jobtracker.core.state.state import State
@@ -22,9 +21,11 @@ from mrmesos.wire.queue import (
 
 
 def status_of(st: State, queue: TaskQueue) -> QueueStatus:
-    """The status of a live queue, or of one that ends now."""
+    """The status of a live queue, or of one that ends now. Looks at its jobs, and at no task that
+    does not run.
+    """
     found = (_job(st, job_id) for job_id in queue.known_jobs)
-    waiting = sum(one.task.state is TaskState.WAITING for one in queue.tasks.values())
+    live = (st.jobs.get(job_id) for job_id in queue.jobs)
     return QueueStatus(
         queue_id=queue.id,
         name=queue.spec.name,
@@ -33,9 +34,9 @@ def status_of(st: State, queue: TaskQueue) -> QueueStatus:
         submitted=queue.submitted,
         ended=st.now if queue.state.ended else None,
         jobs=tuple(status for status in found if status is not None),
-        waiting=waiting,
+        waiting=sum(job.maps.waiting for job in live if job is not None),
         unread=len(queue.ends),
-        open=sum(not one.dropped or one.error is not None for one in queue.tasks.values()),
+        open=len(queue.tasks) - queue.cancelled,
         highest=max(0, queue.highest),
         words=queue.words,
     )
