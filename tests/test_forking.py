@@ -12,7 +12,7 @@ import pytest
 PARENT = """
 import atexit, json, os, sys
 from pathlib import Path
-from mrmesos.forking import Forked, may_fork
+from mrmesos.forking import Forked, may_fork, our_command
 
 place = Path(sys.argv[1])
 atexit.register(print, "the parent's end")
@@ -40,7 +40,8 @@ exec(looks, module.__dict__)
 sys.modules["mrmesos.__main__"] = module
 assert may_fork()
 with (place / "printed").open("wb") as output:
-    child = Forked(["a", "b"], output=output.fileno(), keep=[kept], environment={"A": "1"})
+    run = our_command(["a", "b"])
+    child = Forked(run, output=output.fileno(), keep=[kept], environment={"A": "1"})
 assert child.poll() is None
 child.stdin.write(b"words")
 child.stdin.close()

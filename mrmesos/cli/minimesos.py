@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from mrmesos.minimesos.agent.prepared import Prepared
     from mrmesos.minimesos.http.server import AgentSpec, MiniMesosConfig
 
+LATER_VARIABLES = (
+    *("MESOS_", "LIBPROCESS_", "MRMESOS_CONF", "MRMESOS_JOBTRACKER"),
+    *("MRMESOS_PRESTART", "MRMESOS_TRACKER_ID"),
+)
+"""Variables that a TaskTracker reads after its launch."""
 DEFAULT_PORTS = "[31000-32000]"
 
 
@@ -152,6 +158,7 @@ def parse_weights(text: str) -> dict[str, float]:
     metavar="FILE",
     help="Write the master's URL to this file, or to the open descriptor fd:N, when it is ready.",
 )
+@click.option("--prepare-tasktracker", is_flag=True, hidden=True)
 @click.option(
     "--exit-with-stdin",
     is_flag=True,
@@ -173,6 +180,7 @@ def minimesos(
     allowed_hosts: tuple[str, ...],
     announce: str | None,
     exit_with_stdin: bool,
+    prepare_tasktracker: bool,
 ) -> None:
     """Run a Mesos master and agents on this machine until Ctrl-C or SIGTERM.
 
@@ -182,6 +190,9 @@ def minimesos(
     import shutil
     import tempfile
 
+    place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
+    prepared = prepared_tracker(place) if prepare_tasktracker else None
+
     from mrmesos.minimesos.http.server import MiniMesosConfig
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
@@ -189,7 +200,6 @@ def minimesos(
         credentials = read_credentials(credentials_file) if credentials_file else {}
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
     try:
         place.mkdir(parents=True, exist_ok=True)
         config = MiniMesosConfig(
@@ -204,7 +214,7 @@ def minimesos(
             allowed_hosts=allowed_hosts,
             credentials=credentials,
         )
-        _run(config, announce, exit_with_stdin)
+        _run(config, announce, exit_with_stdin, prepared)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
@@ -216,6 +226,27 @@ def minimesos(
     finally:
         if work_dir is None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def prepared_tracker(work_dir: Path) -> Prepared | None:
+    """A TaskTracker that is started now, in a fork, and waits for its launch."""
+    from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
+    from mrmesos.forking import Forked, may_fork
+    from mrmesos.minimesos.agent.prepared import Prepared
+    from mrmesos.tasktracker.waiting import LAUNCH_MAX_BYTES, launch, wait_for_launch
+    from mrmesos.wire.tracker_command import tracker_shell
+
+    if not may_fork():
+        return None
+    sandbox = work_dir / "prepared"
+    environment = os.environ | {"MESOS_SANDBOX": str(sandbox)}
+    try:
+        process = Forked(wait_for_launch, output=2, keep=(), environment=environment)
+    except OSError:  # no process can be started now; the launch will say so
+        return None
+    return Prepared(
+        process, tracker_shell(sys.executable), sandbox, launch, LAUNCH_MAX_BYTES, LATER_VARIABLES
+    )
 
 
 def agent_specs(
@@ -287,7 +318,9 @@ def _user() -> str:
         return f"user {os.geteuid()}"
 
 
-def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -> None:
+def _run(
+    config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool, prepared: Prepared | None
+) -> None:
     """Run until the end. Raises `OSError` if the port cannot be opened."""
     import asyncio
 
@@ -319,7 +352,7 @@ def _run(config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool) -
                 loop.add_reader(sys.stdin.fileno(), read_stdin)
             except OSError:  # a file, or /dev/null
                 raise ValueError("--exit-with-stdin needs a pipe as standard input") from None
-        await serve(config, ready, stop, LastCall().signalled)
+        await serve(config, ready, stop, LastCall().signalled, prepared)
 
     asyncio.run(run())
 

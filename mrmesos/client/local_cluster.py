@@ -10,18 +10,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import mrmesos
 from mrmesos import conf as settings
 from mrmesos.client.machine import AgentSize, machine_size
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, Setting
-from mrmesos.forking import Forked, may_fork
+from mrmesos.forking import Forked, may_fork, our_command
 
 START_SECONDS = 60.0
 """It takes 1 to 2 s on an idle machine. Two cores with a load of 20 needed more than 20 s."""
@@ -89,7 +87,7 @@ class LocalCluster:
         command = [
             *("minimesos", "--port", "0", "--agents", str(agents)),
             *("--resources", size.as_text()),
-            *("--announce", f"fd:{announced}", "--exit-with-stdin"),
+            *("--announce", f"fd:{announced}", "--exit-with-stdin", "--prepare-tasktracker"),
             *("--keep-failed", str(self.failed)),
             # so no argument and no variable shows the secret
             *("--credentials", f"fd:{credentials}"),
@@ -103,7 +101,10 @@ class LocalCluster:
             kept, environment = (announced, credentials), environment_of_children()
             if fork and may_fork():
                 self._process = Forked(
-                    command, output=self._errors.fileno(), keep=kept, environment=environment
+                    our_command(command),
+                    output=self._errors.fileno(),
+                    keep=kept,
+                    environment=environment,
                 )
             else:
                 self._process = subprocess.Popen(
@@ -225,11 +226,10 @@ def _readable(text: str) -> int:
 
 def environment_of_children() -> dict[str, str]:
     """Our environment. If mrmesos runs from a source tree, PYTHONPATH has it."""
-    from mrmesos.jobtracker.mesos.task_info import source_tree
+    from mrmesos.wire.tracker_command import own_source_tree
 
     environment = dict(os.environ)
-    package = Path(mrmesos.__file__).resolve().parent
-    tree = source_tree(Path(sysconfig.get_path("purelib")), package)
+    tree = own_source_tree()
     if tree is not None:
         before = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = f"{tree}{os.pathsep}{before}" if before else tree

@@ -13,12 +13,9 @@ import contextlib
 import logging
 import os
 import secrets
-import sysconfig
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-import mrmesos
 from mrmesos import conf as settings
 from mrmesos import garbage
 from mrmesos.access.identity import credentials_of
@@ -48,13 +45,14 @@ from mrmesos.jobtracker.front import Front
 from mrmesos.jobtracker.http.errors import SetAside, Unavailable
 from mrmesos.jobtracker.mesos.agent_files import AgentFiles
 from mrmesos.jobtracker.mesos.link import MakeDriver, MesosLink, make_mesos_driver
-from mrmesos.jobtracker.mesos.task_info import TrackerCommand, source_tree, tracker_command
+from mrmesos.jobtracker.mesos.task_info import TrackerCommand, tracker_command
 from mrmesos.jobtracker.quarantine import Quarantine, answers
 from mrmesos.jobtracker.storage.code_store import CodeStore
 from mrmesos.jobtracker.storage.journal_session import JournalSession
 from mrmesos.jobtracker.storage.planner import Planner
 from mrmesos.jobtracker.storage.planners_answer import PlannersWork, encodable_event
 from mrmesos.jobtracker.storage.pools_file import with_pools_file
+from mrmesos.wire.tracker_command import own_source_tree
 
 logger = logging.getLogger(__name__)
 
@@ -174,12 +172,10 @@ class JobTrackerService:
         )
         self.url = self._front.url
         try:
-            purelib = Path(sysconfig.get_path("purelib"))
-            package = Path(mrmesos.__file__).resolve().parent
             command = tracker_command(
                 self._conf,
                 self._election or self.url,
-                python_path=source_tree(purelib, package),
+                python_path=own_source_tree(),
                 inherited=os.environ,
                 secret=self._session.life.secret,
             )

@@ -14,6 +14,7 @@ if __name__ == "__main__":
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mrmesos.conf import LOG_FORMAT, ConfError
@@ -22,7 +23,7 @@ from mrmesos.garbage import look_seldom
 from mrmesos.log_format import PLAIN, begin_logging
 from mrmesos.tasktracker.settings import SettingsError, TrackerSettings
 from mrmesos.tasktracker.workers.processes import become_subreaper
-from mrmesos.tasktracker.workers.spawn import Spawned, spawn_worker
+from mrmesos.tasktracker.workers.spawn import Spawned, begin_worker, spawn_worker
 
 if TYPE_CHECKING:
     from mrmesos.tasktracker.core import events as ev
@@ -33,8 +34,11 @@ logger = logging.getLogger("mrmesos.tasktracker")
 _MESOS_FAILED, _WE_FAILED = 1, 70
 
 
-def main() -> int:
-    """Run until asked to leave. Returns the exit status, 0 for success."""
+def main(waiting: Sequence[Spawned] = ()) -> int:
+    """Run until asked to leave. Returns the exit status, 0 for success.
+
+    `waiting`: workers that were started before this launch (`waiting.py`).
+    """
     look_seldom()
     begin_logging(PLAIN, "tasktracker")
     try:
@@ -45,7 +49,9 @@ def main() -> int:
         return 2
     adopt_orphans = become_subreaper()
     try:
-        workers = [spawn_worker(n, settings.sandbox) for n in range(1, settings.prestart + 1)]
+        workers = [begin_worker(w, n, settings.sandbox) for n, w in enumerate(waiting, start=1)]
+        more = range(len(workers) + 1, settings.prestart + 1)
+        workers += [spawn_worker(number, settings.sandbox) for number in more]
     except OSError as problem:
         logger.error("cannot start a worker: %s", problem)
         return _WE_FAILED

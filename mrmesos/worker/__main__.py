@@ -1,8 +1,9 @@
 """A worker process: `python -m mrmesos.worker --fd N`; N is one end of a socket pair (`messages`).
 
 A TaskTracker starts workers before it has work for them, so that pyarrow is already imported when
-work comes. A worker never outlives its TaskTracker: the kernel kills it when its parent dies (see
-also `loop`).
+work comes. With `--waits`, the TaskTracker itself waits for its launch. Then the first message says
+where the worker runs, and with which environment. A worker never outlives its TaskTracker: the
+kernel kills it when its parent dies (see also `loop`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def main() -> None:
     """Set up the process (own group, threads for one CPU), then run attempts."""
     parser = argparse.ArgumentParser(prog="mrmesos.worker")
     parser.add_argument("--fd", type=int, required=True)
-    fd: int = parser.parse_args().fd
+    parser.add_argument("--waits", action="store_true")
+    options = parser.parse_args()
+    fd: int = options.fd
     answer_with_stacks()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -43,12 +46,16 @@ def main() -> None:
     look_seldom()
     import pyarrow as pa
 
+    from mrmesos.worker.begin import begin
     from mrmesos.worker.loop import Worker
 
     gc.freeze()  # imported objects stay for good, so the collector need not look at them
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    worker = Worker(socket.socket(fileno=fd))
+    channel = socket.socket(fileno=fd)
+    if options.waits and not begin(channel):
+        return
+    worker = Worker(channel)
     threading.Thread(target=worker.listen, name="channel", daemon=True).start()
     worker.run()
 

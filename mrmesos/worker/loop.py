@@ -42,7 +42,7 @@ from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
 from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
 from mrmesos.wire.trace import TRACEPARENT, Measured, on_the_wall, read_context
-from mrmesos.worker.channel import decode_to_worker, encode, read_frame
+from mrmesos.worker.channel import FrameError, decode_to_worker, encode, read_frame
 from mrmesos.worker.messages import Done, FromWorker, MapOutputsKnown, Ready, RunTask
 from mrmesos.worker.profiler import Profiler
 from mrmesos.worker.redirect import Redirected
@@ -89,8 +89,10 @@ class Worker:
                 message = decode_to_worker(body)
                 if isinstance(message, RunTask):
                     self._tasks.put(message)
-                else:
+                elif isinstance(message, MapOutputsKnown):
                     self._known(message)
+                else:
+                    raise FrameError("it begins again")
         except BaseException as exc:  # noqa: BLE001 -- after any error this worker is useless
             logger.error("the channel to the TaskTracker broke: %r", exc)
         finally:

@@ -2,6 +2,7 @@
 
 A conversation looks like this:
 
+    tracker -> Begin                    only to a worker that was started with --waits
     worker  -> Ready                    once, when its imports are done
     tracker -> RunTask                  the worker sends WorkerProgress regularly, then one Done
     tracker -> MapOutputsKnown …        while a reduce runs; ignored when it names another attempt
@@ -33,6 +34,18 @@ from mrmesos.wire.trace import Measures
 
 MAP_OUTPUTS_PER_FRAME = 20_000
 """The tracker cuts longer lists of map outputs into several messages."""
+
+
+class Begin(msgspec.Struct, frozen=True, tag="begin"):
+    """Become the worker of a TaskTracker that has been launched now.
+
+    `environment` replaces the worker's whole environment. `directory` is its working directory from
+    now on, and `log_path` gets what it prints outside attempts.
+    """
+
+    environment: dict[str, str]
+    directory: Text
+    log_path: Text
 
 
 class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
@@ -106,5 +119,5 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     spans: Measures = ()
 
 
-ToWorker = RunTask | MapOutputsKnown
+ToWorker = Begin | RunTask | MapOutputsKnown
 FromWorker = Ready | WorkerProgress | Done

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,6 +27,7 @@ from mrmesos.conf import (
 from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import SlotData
+from mrmesos.wire.tracker_command import tracker_shell
 
 SHUTDOWN_GRACE_SECONDS = 5
 """Mesos gives a TaskTracker this long to end its attempts before it kills it."""
@@ -87,8 +86,7 @@ def tracker_command(
     if not command and package:
         command = f"exec ./{LAUNCHER}"
     elif not command:
-        python = "python3" if image else shlex.quote(sys.executable)
-        command = f"exec {python} -P -m mrmesos.tasktracker"
+        command = tracker_shell("python3" if image else sys.executable)
     settings = {
         name: text
         for name, text in conf.items()
@@ -121,21 +119,6 @@ def python_of_trackers(conf: Conf) -> str:
     if any(conf.get_as(setting) for setting in settings):
         return ""
     return running_python()
-
-
-def source_tree(purelib: Path, package: Path) -> str | None:
-    """The directory that PYTHONPATH needs for `package` (mrmesos' own directory), or None.
-
-    An installed package needs none. It is installed if it is below `purelib`, or if a `.pth` file
-    there names its parent, as in editable installs.
-    """
-    root = package.parent
-    if root == purelib:
-        return None
-    for pth in sorted(purelib.glob("*mrmesos*.pth")):
-        if str(root) in pth.read_text(encoding="utf-8").splitlines():
-            return None
-    return str(root)
 
 
 def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:

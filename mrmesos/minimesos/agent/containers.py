@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrmesos.minimesos.agent import fetcher, keepsake, reaper
+from mrmesos.minimesos.agent.prepared import Prepared, Process
 from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
@@ -39,17 +40,24 @@ class Container:
 
     id: str
     sandbox: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     doomed: bool = False  # killed by us, or to be killed as soon as it has started
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    marks: set[str] = field(default_factory=set)
+    """Values of MESOS_SANDBOX by which its processes are found."""
 
 
 class Containers:
     """Starts, watches and ends the containers of all agents of this process."""
 
-    def __init__(self, max_sandboxes: int = 200, keep_failed: Path | None = None) -> None:
+    def __init__(
+        self,
+        max_sandboxes: int = 200,
+        keep_failed: Path | None = None,
+        prepared: Prepared | None = None,
+    ) -> None:
         """`keep_failed` is a directory for copies of the output of failed containers."""
-        self._keep_failed = keep_failed
+        self._keep_failed, self._prepared = keep_failed, prepared
         self._live: dict[str, Container] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._reaper: subprocess.Popen[str] | None = None
@@ -67,6 +75,8 @@ class Containers:
         )
         if scratch is not None:
             self._tell(f"!{scratch}")
+        if self._prepared is not None:
+            self._tell(f"+{self._prepared.sandbox}")
 
     def _tell(self, line: str) -> None:
         if self._reaper is None or self._reaper.stdin is None:
@@ -120,7 +130,8 @@ class Containers:
                 exited(signal.SIGKILL)
                 return
             self._tell(f"+{container.sandbox}")
-            container.process = spawn(command, container.sandbox, environment, user)
+            container.marks.add(str(container.sandbox))
+            container.process = self._spawn(command, container, environment, user)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             await self._keep(container)
             self._forget(container)
@@ -128,18 +139,30 @@ class Containers:
             return
         started(container.process.pid)
         status = await _wait(container.process)
-        await asyncio.to_thread(reaper.kill_all, {str(container.sandbox)})
+        await asyncio.to_thread(reaper.kill_all, container.marks)
         if status and not container.doomed:
             await self._keep(container)
         self._forget(container)
         exited(status)
+
+    def _spawn(
+        self, command: Json, container: Container, environment: dict[str, str], user: str | None
+    ) -> Process:
+        prepared = self._prepared
+        if prepared is not None and _other_user(user) is None:
+            process = prepared.take(command, environment, container.sandbox)
+            if process is not None:
+                container.marks.add(str(prepared.sandbox))
+                return process
+        return spawn(command, container.sandbox, environment, user)
 
     async def _keep(self, container: Container) -> None:
         if self._keep_failed is not None:
             await asyncio.to_thread(keepsake.keep, container.sandbox, self._keep_failed)
 
     def _forget(self, container: Container) -> None:
-        self._tell(f"-{container.sandbox}")
+        for mark in container.marks:
+            self._tell(f"-{mark}")
         self._live.pop(container.id, None)
         container.over.set()
         self._ended.append(container.sandbox)
@@ -174,6 +197,11 @@ class Containers:
                 wait.cancel()
         if self._jobs:
             await asyncio.wait(set(self._jobs), timeout=5.0)
+        if self._prepared is not None and not self._prepared.taken:
+            self._prepared.process.kill()
+            await asyncio.to_thread(reaper.kill_all, {str(self._prepared.sandbox)})
+            self._tell(f"-{self._prepared.sandbox}")
+            _reap(self._prepared.process)
         if self._reaper is not None and self._reaper.stdin is not None:
             with contextlib.suppress(OSError):
                 self._reaper.stdin.close()
@@ -280,7 +308,7 @@ def spawn(
         )
 
 
-async def _wait(process: subprocess.Popen[bytes]) -> int:
+async def _wait(process: Process) -> int:
     """Wait for a child without a thread (by a pidfd) and return its raw wait status."""
     loop = asyncio.get_running_loop()
     fd = os.pidfd_open(process.pid)
@@ -294,7 +322,7 @@ async def _wait(process: subprocess.Popen[bytes]) -> int:
     return _reap(process)
 
 
-def _reap(process: subprocess.Popen[bytes]) -> int:
+def _reap(process: Process) -> int:
     """Return the raw wait status of a child that has ended."""
     try:
         _, status = os.waitpid(process.pid, 0)

@@ -1,7 +1,7 @@
 """Starts a worker process.
 
-This module imports only the standard library. The first worker starts before the TaskTracker
-imports anything else, so that their imports overlap.
+Importing this module imports only the standard library. The first worker starts before the
+TaskTracker imports anything else, so that their imports overlap.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from mrmesos.tasktracker.workers.processes import WORKER_MARK
 from mrmesos.tasktracker.workers.vector_sorts import slow_features
@@ -62,13 +63,47 @@ def spawn_worker(number: int, sandbox: Path, command: Sequence[str] = WORKER_COM
     Call it in the main thread, because the kernel kills the worker when the thread that started it
     ends. Raises OSError.
     """
+    log_path = _log_path(number, sandbox)
+    with log_path.open("ab") as log:
+        return _spawn([*command], number, sandbox, log, log_path)
+
+
+def spawn_waiting(number: int, command: Sequence[str] = WORKER_COMMAND) -> Spawned:
+    """Start a worker before this TaskTracker knows its sandbox and its whole environment.
+
+    It imports and then waits for `begin_worker`. Raises OSError.
+    """
+    return _spawn([*command, "--waits"], number, Path("/"), None, Path(os.devnull))
+
+
+def begin_worker(waiting: Spawned, number: int, sandbox: Path) -> Spawned:
+    """Tell a waiting worker our environment and the sandbox. Raises OSError if it has died."""
+    from mrmesos.worker.channel import encode  # takes time to import
+    from mrmesos.worker.messages import Begin
+
+    log_path = _log_path(number, sandbox)
+    message = Begin(_environment(number), str(sandbox), str(log_path))
+    waiting.channel.sendall(encode(message))
+    return Spawned(waiting.process, waiting.channel, log_path)
+
+
+def _log_path(number: int, sandbox: Path) -> Path:
+    return sandbox / f"worker-{number}.log"
+
+
+def _environment(number: int) -> dict[str, str]:
     environment = {name: text for name, text in os.environ.items() if name not in _SECRETS}
     environment = _DEFAULTS | slow_features() | environment | _ENVIRONMENT
     environment[WORKER_MARK] = mark(number)
-    log_path = sandbox / f"worker-{number}.log"
+    return environment
+
+
+def _spawn(
+    command: list[str], number: int, directory: Path, log: IO[bytes] | None, log_path: Path
+) -> Spawned:
     ours, theirs = socket.socketpair()
     try:
-        with theirs, log_path.open("ab") as log:
+        with theirs:
             process = subprocess.Popen(
                 [*command, "--fd", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -76,8 +111,8 @@ def spawn_worker(number: int, sandbox: Path, command: Sequence[str] = WORKER_COM
                 stderr=log,
                 pass_fds=(theirs.fileno(),),
                 process_group=0,
-                cwd=sandbox,
-                env=environment,
+                cwd=directory,
+                env=_environment(number),
             )
     except OSError:
         ours.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +17,6 @@ from mrmesos.jobtracker.core.messages.commands import SlotLaunch
 from mrmesos.jobtracker.mesos.task_info import (
     executor_info,
     python_of_trackers,
-    source_tree,
     task_info,
     tracker_command,
 )
@@ -161,12 +159,3 @@ def test_the_python_of_trackers_is_ours_unless_others_bring_theirs() -> None:
     assert python_of_trackers(Conf()) == f"{sys.version_info.major}.{sys.version_info.minor}"
     for name in ("package", "container.image", "command"):
         assert python_of_trackers(Conf({f"tasktracker.{name}": "x"})) == ""
-
-
-def test_source_tree(tmp_path: Path) -> None:
-    purelib, tree = tmp_path / "site-packages", tmp_path / "src"
-    purelib.mkdir()
-    assert source_tree(purelib, purelib / "mrmesos") is None
-    assert source_tree(purelib, tree / "mrmesos") == str(tree)
-    (purelib / "_editable_impl_mrmesos.pth").write_text(f"{tree}\n")
-    assert source_tree(purelib, tree / "mrmesos") is None
