@@ -165,6 +165,10 @@ class Hdfs:
     def wait_ready(self) -> None:
         """Wait until all DataNodes have reported."""
         wait_until(self._ready, START_SECONDS, lambda: f"HDFS did not start:\n{self.logs()}")
+        # The NameNode loads WebHDFS with the first request, which takes long on a busy machine.
+        url = f"http://{self.http_address}/webhdfs/v1/?op=LISTSTATUS"
+        with urllib.request.urlopen(url, timeout=START_SECONDS) as answer:
+            assert "FileStatuses" in json.load(answer)
 
     def kill_datanode(self, number: int) -> None:
         """As when the power goes."""

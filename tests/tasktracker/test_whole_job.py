@@ -229,21 +229,23 @@ def test_a_tasktracker_whose_directory_is_lost_says_so_and_leaves(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("job", [MisbehavingJob, MisbehavingBatches])
 def test_records_that_end_the_worker_are_left_out(
     agents: list[Server], tmp_path: Path, job: type[Job]
 ) -> None:
     source = tmp_path / "input"
-    lines = [f"fine {number}" for number in range(3000)]
-    bad = {100: "exit", 101: "segfault", 1500: "hang", 2999: "binary"}
+    # Few lines: a batch that hangs is tried in halves, and each half hangs until `task.timeout`.
+    lines = [f"fine {number}" for number in range(16)]
+    bad = {1: "exit", 2: "segfault", 8: "hang", 15: "binary"}
     if job is MisbehavingJob:
-        bad |= {2000: "hog", 2001: "allocate"}
+        bad |= {11: "hog", 12: "allocate"}
     for number, what in bad.items():
         lines[number] = what
     source.write_text("".join(f"{line}\n" for line in lines))
     split = Split((FileSlice(str(source), 0, source.stat().st_size),), source.stat().st_size)
     code, output = dumps(job()), tmp_path / "out"
-    conf = {"map.memory.mb": "256", "skip.records.max": "6", "task.timeout": "3"}
+    conf = {"map.memory.mb": "256", "skip.records.max": "6", "task.timeout": "10"}
 
     async def body() -> None:
         async with fake_jobtracker() as fake:
@@ -255,7 +257,7 @@ def test_records_that_end_the_worker_are_left_out(
             with process(agents[0], fake.url, tmp_path) as popen:
                 await until(lambda: bool(agents[0].streams))
                 agents[0].stream().event(launch(attempt(TaskKind.MAP, 0, "slot_0", split)))
-                await until(lambda: bool(fake.reports), "the report", 120)
+                await until(lambda: bool(fake.reports), "the report", 240)
                 report = next(r for h in fake.heartbeats for r in h.reports)
                 assert report.state is AttemptState.SUCCEEDED, report.error
                 assert report.counters["task"]["SKIPPED_RECORDS"] == len(bad)
