@@ -22,7 +22,8 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
-from mrmesos.client.code.loading import load, parse_target
+from mrmesos.client.code.loading import load
+from mrmesos.client.code.target import parse_target
 from mrmesos.conf import Conf
 from mrmesos.local import one_job, run_job
 from mrmesos.task.map_task import run_map

@@ -118,8 +118,8 @@ def _of_class(target: str) -> Layer:
     from mrmesos.api.chain import Chain
     from mrmesos.api.job import Job, class_settings, setting_texts
     from mrmesos.client.code.find_class import find_class
-    from mrmesos.client.code.loading import parse_target
     from mrmesos.client.code.script import ImportedScript
+    from mrmesos.client.code.target import parse_target
 
     found = parse_target(target)
     cls = find_class(ImportedScript(found.script).module, found)

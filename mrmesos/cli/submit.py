@@ -9,14 +9,10 @@ from pathlib import Path
 
 import click
 
-from mrmesos.client.api_client import JobTrackerClient
-from mrmesos.client.code.inputs import absolute_uri
-from mrmesos.client.code.loading import parse_target
+from mrmesos.client.code.target import parse_target
 from mrmesos.client.completion import assignments as assignments_begun
 from mrmesos.client.config.configuration import read_configuration, where_to_run
 from mrmesos.client.config.option import profile_option
-from mrmesos.client.options import Options
-from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.client.terminal.tables import print_json
 from mrmesos.conf import JOB_FAIL_IF_IMPOSSIBLE, OUTPUT_OVERWRITE
@@ -213,6 +209,8 @@ def submit(
         overrides = overrides.merged({JOB_FAIL_IF_IMPOSSIBLE.name: "true"})
     try:
         if jobtracker:
+            from mrmesos.client.api_client import JobTrackerClient
+
             jobtracker = JobTrackerClient(jobtracker).url
     except ValueError as problem:
         raise UsageProblem(f"{cluster.origin}: {problem}") from None
@@ -222,8 +220,19 @@ def submit(
         click.echo(f"cluster: {jobtracker or master} (from {cluster.origin})", err=True)
     if report is not None and not os.access(report.parent, os.W_OK | os.X_OK):
         raise UsageProblem(f"--report {report}: cannot write in {report.parent}")
+    target = parse_target(script, class_name)
+    cluster_here = None
+    if not (master or jobtracker or dry_run):
+        # As early as possible: what it starts imports while we import the rest.
+        from mrmesos.client.local_cluster import forked_cluster
+
+        cluster_here = forked_cluster(local_agents or 1)
+    from mrmesos.client.code.inputs import absolute_uri
+    from mrmesos.client.options import Options
+    from mrmesos.client.submission import Submission
+
     options = Options(
-        target=parse_target(script, class_name),
+        target=target,
         inputs=inputs,
         output=absolute_uri(output),
         overrides=overrides,
@@ -261,4 +270,4 @@ def submit(
         level=logging.INFO if verbose else logging.CRITICAL,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    sys.exit(Submission(options).run())
+    sys.exit(Submission(options, cluster_here).run())

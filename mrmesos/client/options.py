@@ -10,7 +10,8 @@ from pathlib import Path
 from mrmesos.access.identity import current_user
 from mrmesos.api.formats import input_data, output_data
 from mrmesos.api.job import class_settings
-from mrmesos.client.code.loading import LoadedJob, Target
+from mrmesos.client.code.loading import LoadedJob
+from mrmesos.client.code.target import Target
 from mrmesos.conf import Conf
 from mrmesos.wire.job import JobFile, JobSpec, running_python
 from mrmesos.wire.trace import within_trace

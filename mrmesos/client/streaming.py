@@ -13,8 +13,9 @@ import click
 from msgspec import structs
 
 from mrmesos.client.code.inputs import absolute_uri
-from mrmesos.client.code.loading import Target
+from mrmesos.client.code.target import Target
 from mrmesos.client.config.configuration import read_configuration, where_to_run
+from mrmesos.client.local_cluster import forked_cluster
 from mrmesos.client.options import Options
 from mrmesos.client.submission import Submission
 from mrmesos.client.terminal.job_display import JobDisplay
@@ -70,7 +71,9 @@ def run_streaming(options: StreamingOptions, display: JobDisplay | None = None) 
         options = _with_places(options)
         script = Path(scratch.name) / "streaming_job.py"
         script.write_text(job_script(options), encoding="utf-8")
-        return Submission(_submission(options, script), display).run()
+        submission = _submission(options, script)
+        cluster = forked_cluster(submission.local_agents) if submission.is_local else None
+        return Submission(submission, cluster, display).run()
     finally:
         scratch.cleanup()
 

@@ -69,11 +69,14 @@ LEFTOVER_SECONDS = 30.0
 class Submission:
     """One run of the command. It remembers what it has started, and ends that at its end."""
 
-    def __init__(self, options: Options, display: JobDisplay | None = None) -> None:
+    def __init__(
+        self, options: Options, cluster: LocalCluster | None, display: JobDisplay | None = None
+    ) -> None:
+        """`cluster`: for a local run, what `forked_cluster` has started. `run()` ends it."""
         self._options = options
         self._display = display or PlainDisplay(options.quiet, options.counters)
         self._interrupts = Interrupts()
-        self._cluster: LocalCluster | None = None
+        self._cluster = cluster
         self._service: JobTrackerService | None = None
         self._client: JobTrackerClient | None = None
         self._files: JobFiles | None = None
@@ -85,10 +88,7 @@ class Submission:
 
     def run(self) -> int:
         """Run the job and return the exit code."""
-        if self._options.is_local:  # first: it starts while the job is loaded, before any thread
-            from mrmesos.client.local_cluster import forked_cluster
-
-            self._cluster = forked_cluster(self._options.local_agents)
+        if self._cluster is not None:
             self._interrupts.last_call.before_end(self._cluster.kill)
         with self._interrupts:
             try:

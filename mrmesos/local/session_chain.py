@@ -20,9 +20,10 @@ from mrmesos.api.formats import Source
 from mrmesos.api.job import Job, JobError
 from mrmesos.client.chain_spec import make_chain_spec, read_files
 from mrmesos.client.code.load_chain import from_files, load_steps
-from mrmesos.client.code.loading import LoadedChain, LoadedJob, Target
+from mrmesos.client.code.loading import LoadedChain, LoadedJob
 from mrmesos.client.code.modules import not_installed
 from mrmesos.client.code.pickling import pickle_alone
+from mrmesos.client.code.target import Target
 from mrmesos.client.options import Options
 from mrmesos.client.preflight import check_chain_files
 from mrmesos.client.terminal.errors import UsageProblem

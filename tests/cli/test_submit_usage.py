@@ -254,7 +254,8 @@ def test_the_command_keeps_pyarrow_out_of_its_process(tmp_path: Path) -> None:
     code = (
         "import json, sys\nimport mrmesos.client.submission, mrmesos.jobtracker.service\n"
         "import mrmesos.client.preflight as s\n"
-        "from mrmesos.client.code.loading import load, parse_target\n"
+        "from mrmesos.client.code.loading import load\n"
+        "from mrmesos.client.code.target import parse_target\n"
         "from mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), ())\n"
         "s.check_files([sys.argv[2]], sys.argv[3])\n"

@@ -12,7 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from mrmesos.client.code.job_files import JobFiles
-from mrmesos.client.code.loading import LoadedJob, load_target, parse_target, step_uri
+from mrmesos.client.code.loading import LoadedJob, load_target, step_uri
+from mrmesos.client.code.target import parse_target
 from mrmesos.conf import Conf
 from mrmesos.local.one_job import JobResult, run_tasks
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mrmesos.client.code.loading import load_target, parse_target
+from mrmesos.client.code.loading import load_target
+from mrmesos.client.code.target import parse_target
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
 from tests.mrjob.support import by_mrjob, lines_of, native

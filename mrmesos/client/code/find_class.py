@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from mrmesos.api.chain import Chain
 from mrmesos.api.job import Job
-from mrmesos.client.code.loading import Target
+from mrmesos.client.code.target import Target
 from mrmesos.client.terminal.errors import UsageProblem
 
 

@@ -13,19 +13,12 @@ from typing import TYPE_CHECKING
 from mrmesos.api.formats import Source
 from mrmesos.api.hooks import HookContext, HookFunction
 from mrmesos.api.job import Job
+from mrmesos.client.code.target import Target
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
 
 if TYPE_CHECKING:
     from mrmesos.client.code.job_files import JobFiles
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A script and the name of the job's class in it. An empty name means the script's only job."""
-
-    script: Path
-    class_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +88,6 @@ NOTHING = "step:"
 def step_uri(name: str) -> str:
     """Stands for the output of a step until its place is known."""
     return f"step:{name}"
-
-
-def parse_target(text: str, class_name: str | None = None) -> Target:
-    """Split `job.py` or `job.py:Name`. Raises UsageProblem if there is no such script."""
-    path, colon, name = text.rpartition(":")
-    if not colon or not name.isidentifier() or Path(text).exists():
-        path, name = text, ""
-    if name and class_name and name != class_name:
-        raise UsageProblem(f"{text} and --class {class_name} name different classes")
-    script = Path(path)
-    if script.is_dir():
-        raise UsageProblem(f"{path} is a directory; name the Python file of the job")
-    if not script.is_file():
-        raise UsageProblem(f"{path}: no such script")
-    return Target(script.resolve(), class_name or name)
 
 
 def load(

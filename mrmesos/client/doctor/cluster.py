@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mrmesos.client.api_client import ApiProblem, JobTrackerClient, Unreachable
-from mrmesos.client.code.loading import LoadedJob, Target, load
+from mrmesos.client.code.loading import LoadedJob, load
+from mrmesos.client.code.target import Target
 from mrmesos.client.doctor.facts import AgentFacts, Answer, Probe
 from mrmesos.client.doctor.probe_job import MARK
 from mrmesos.client.options import Options, make_spec

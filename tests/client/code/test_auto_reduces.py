@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mrmesos.client.code import auto_reduces
 from mrmesos.client.code.auto_reduces import BYTES_PER_REDUCE, MOST, reduces_for
-from mrmesos.client.code.loading import LoadedChain, LoadedJob, load, load_target, parse_target
+from mrmesos.client.code.loading import LoadedChain, LoadedJob, load, load_target
+from mrmesos.client.code.target import parse_target
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import JOB_REDUCES, Conf, ConfError
 from mrmesos.conf.declaring import AUTO_VALUE

@@ -8,7 +8,8 @@ import pytest
 
 from mrmesos.api.formats import ArrowInput, Source, StepInput, StepOutput, TextOutput
 from mrmesos.client.chain_spec import data_uri, make_chain_spec, read_files
-from mrmesos.client.code.loading import LoadedChain, load_target, parse_target
+from mrmesos.client.code.loading import LoadedChain, load_target
+from mrmesos.client.code.target import parse_target
 from mrmesos.client.options import Options
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, parse_assignments

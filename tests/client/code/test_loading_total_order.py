@@ -9,7 +9,8 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from mrmesos.client.code.loading import LoadedJob, load, parse_target
+from mrmesos.client.code.loading import LoadedJob, load
+from mrmesos.client.code.target import parse_target
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf
 
