@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -18,7 +20,11 @@ COPIED = frozenset({"life", "framework"})
 Row = tuple[str, str, str, object, object]
 """Key, body and checksum. A damaged cell may have any type."""
 
-_DECODERS = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in KINDS.items()}
+
+@cache
+def _decoder(kind: str) -> msgspec.msgpack.Decoder[Any]:
+    """Made when the first row of its kind is read: most JobTrackers start without a journal."""
+    return msgspec.msgpack.Decoder(KINDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,10 @@ def _valid_record(key: Key, body: object, check: object) -> Record | None:
 
 
 def _decoded(kind: str, body: bytes) -> Record | None:
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
+    if kind not in KINDS:
         return None
     try:
-        record: Record = decoder.decode(body)
+        record: Record = _decoder(kind).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # the caller says which row it is
     return record
