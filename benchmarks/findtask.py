@@ -136,7 +136,9 @@ def measure(size: Size, conf: dict[str, str], *, strangers: bool, waves: int) ->
 
 
 def typical(size: Size, conf: dict[str, str], *, strangers: bool) -> Cost:
-    """The medians of several measurements where one is over in a twentieth of a second."""
+    """The medians of several measurements, if one measurement takes under a twentieth of a
+    second.
+    """
     waves, times = (4, 1) if size.agents > 1000 else (20, 9)
     costs = [measure(size, conf, strangers=strangers, waves=waves) for _ in range(times)]
     return replace(
@@ -147,7 +149,7 @@ def typical(size: Size, conf: dict[str, str], *, strangers: bool) -> Cost:
 
 
 class _StopWatch:
-    """Times findTask, and the filing of jobs outside of it."""
+    """Times findTask, and the index updates outside of it."""
 
     def __init__(self) -> None:
         self.decisions = self._ns = self._readings = 0

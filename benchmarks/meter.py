@@ -33,12 +33,12 @@ SAMPLE_SECONDS = 0.1
 LINGER_SECONDS = 20.0
 """How long descendants may outlive the command before they are killed."""
 CPU_SLACK_SECONDS = 0.3
-"""/proc counts in ticks of 10 ms per process; less than this is no evidence of lost time."""
+"""/proc counts in ticks of 10 ms per process. Less than this is no evidence of lost time."""
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a command cost. Seconds and bytes; `cpu` is user + system of the whole tree.
+    """The cost of a command, in seconds and bytes. `cpu` is user + system of the whole tree.
 
     `peak_rss` is the exact peak of the largest process. `tree_rss` is the largest sum over the tree
     that the sampler saw; it counts shared pages once per process. `lingered` is how long
@@ -106,14 +106,14 @@ class Sampler(threading.Thread):
 
     @property
     def seen(self) -> int:
-        """How many processes were ever seen."""
+        """The number of processes that were ever seen."""
         return len(self._cpu)
 
 
 def measure(command: list[str], directory: Path, log: Path, timeout: float) -> Cost:
     """Run `command` in `directory`, its output in `log`.
 
-    Call it once in a process, which may have no other children. Raises OSError where the command
+    Call it once in a process, which may have no other children. Raises OSError if the command
     cannot be started.
     """
     become_subreaper()
@@ -121,7 +121,7 @@ def measure(command: list[str], directory: Path, log: Path, timeout: float) -> C
     busy = machine_busy()
     with log.open("wb") as output:
         started = time.monotonic()
-        # Nobody may wait for a child but us, so `main` is never asked how it is doing.
+        # Only we may wait for a child, so `main` is never polled.
         main = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory
         )
@@ -185,7 +185,7 @@ def reap_the_rest(deadline: float) -> list[str]:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, to one that may have gone."""
+    """Send SIGKILL to a process that may have ended."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -193,7 +193,7 @@ def kill(pid: int) -> None:
 
 
 def main() -> int:
-    """Measure the command after `--`; the costs as JSON in a file."""
+    """Measure the command after `--`, and write the costs as JSON to a file."""
     parser = argparse.ArgumentParser(description="Run a command and write what its tree cost.")
     parser.add_argument("--result", type=Path, required=True)
     parser.add_argument("--log", type=Path, required=True)

@@ -46,7 +46,7 @@ TICK_SECONDS = 0.01
 
 
 class NoDriver:
-    """A Mesos that agrees to everything and says nothing."""
+    """A Mesos that agrees to everything and sends nothing."""
 
     torn_down = True
 
@@ -56,7 +56,7 @@ class NoDriver:
 
 @dataclass(slots=True)
 class Figures:
-    """What a round measured, in microseconds; latencies in milliseconds."""
+    """The figures of a round, in microseconds. Latencies are in milliseconds."""
 
     decisions: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
@@ -130,7 +130,7 @@ class Replay:
         return self.service._thread.ask(lambda: hear(tracker, ev.HeartbeatReceived(beat)))
 
     def run(self, seconds: float) -> Figures:
-        """Attempts end for so long. Returns what was measured."""
+        """Let attempts end for this long. Returns the figures."""
         self.figures = Figures()
         begin = time.monotonic()
         done = 0
@@ -197,7 +197,7 @@ def _running(st: State) -> list[tuple[str, str, str]]:
 
 @contextmanager
 def viewers(replay: Replay, number: int) -> Iterator[None]:
-    """So many browsers look, from a process of their own."""
+    """This many browsers look at the pages, from a process of their own."""
     words = [sys.executable, "-m", "benchmarks.pages", "--look", replay.url, "--job", replay.job]
     looking = subprocess.Popen([*words, "--browsers", str(number)], stdout=subprocess.PIPE)
     try:

@@ -41,7 +41,7 @@ def descendants(root: int) -> list[Process]:
 def machine_busy() -> float:
     """CPU seconds that this machine has spent on anything since it started (proc(5), `stat`).
 
-    On a virtual machine what the host kept from it ("steal") is part of that.
+    On a virtual machine, this includes the time that the host took away ("steal").
     """
     with Path("/proc/stat").open(encoding="ascii") as file:
         user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
@@ -49,7 +49,7 @@ def machine_busy() -> float:
 
 
 def read_process(pid: int) -> Process | None:
-    """One process' facts (proc(5), `stat`); None where it is gone."""
+    """The facts of one process (proc(5), `stat`). None if it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:  # it ended between listing and reading

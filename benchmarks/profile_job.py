@@ -1,4 +1,4 @@
-"""Where a worker's time goes: `python -m benchmarks.profile_job JOB.py INPUT`.
+"""Shows where a worker spends its time: `python -m benchmarks.profile_job JOB.py INPUT`.
 
 Maps and reduces run in this process with the workers' code, including sort, spill and merge, but
 without fetches and heartbeats. The job runs twice. The first run samples the running line a
@@ -30,7 +30,7 @@ from mrmesos.task.map_task import run_map
 from mrmesos.task.reduce_task import run_reduce
 
 GC_THRESHOLDS = (50_000, 20, 20)
-"""As workers have it."""
+"""The thresholds of workers."""
 INTERVAL = 0.001
 
 
@@ -62,7 +62,7 @@ class Sampled:
             self.lines[f"{place}, line {frame.f_lineno}"] += 1
 
     def show(self, top: int) -> None:
-        """Print shares of the CPU time; a library's time is that of who called it."""
+        """Print shares of the CPU time. A library's time counts for its caller."""
         for counted in (self.functions, self.lines):
             total = counted.total() or 1
             for place, count in counted.most_common(top):
@@ -71,7 +71,7 @@ class Sampled:
 
 
 def is_library(frame: FrameType) -> bool:
-    """Whether it is code of pyarrow, numpy, Python itself."""
+    """Whether the code belongs to pyarrow, numpy or Python itself."""
     return "/lib/python" in frame.f_code.co_filename or frame.f_code.co_filename.startswith("<")
 
 

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "img" / "performance.svg"
 WAITING = frozenset({"latency", "empty-maps"})
 NOISE = 0.2
-"""CPUs that other work may keep busy without being mentioned."""
+"""The report does not mention other work that keeps fewer CPUs busy than this."""
 BEGIN, END = "<!-- results: written by `python -m benchmarks.report` -->", "<!-- end of results -->"
 
 
@@ -55,7 +55,7 @@ def render(results: Results, plot: str = "") -> str:
 
 
 def facts(results: Results) -> str:
-    """Where and with what."""
+    """The machine and the versions."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     versions = ", ".join(
         value if value.startswith(name) else f"{name} {value}"
@@ -80,7 +80,7 @@ def noise(results: Results) -> str:
 
 
 def table_of_goals(results: Results) -> str:
-    """Goals and whether they are held; those without figures are left out."""
+    """Goals, and whether they are met. Goals without figures are left out."""
     lines = ["| goal | limit | measured | held |", "|---|---|---:|---|"]
     lines += [
         f"| {goal.text} | {goal.limit} | {goal.measured} | {'yes' if goal.held else '**no**'} |"
@@ -91,9 +91,9 @@ def table_of_goals(results: Results) -> str:
 
 
 def table(name: str, rows: list[Row]) -> str:
-    """One workload's, the cheapest first, those without figures last.
+    """The rows of one workload, the cheapest first. Rows without figures come last.
 
-    Cheapest is by CPU seconds, but by wall seconds where a workload is about waiting.
+    The order is by CPU seconds, but by wall seconds if a workload is about waiting.
     """
     cost = wall if name in WAITING else cpu
     measured = [row for row in rows if row.status is Status.OK]
@@ -117,7 +117,7 @@ def table(name: str, rows: list[Row]) -> str:
 
 
 def label(row: Row) -> str:
-    """Ours in bold; with a note where figures want one."""
+    """The system's name, ours in bold, with a note if the figures need one."""
     text = f"**{row.label}**" if row.system.startswith(OURS) else row.label
     if any(run.cpu_lost for run in row.runs):
         text += " (CPU time: a lower bound)"
@@ -137,7 +137,7 @@ def tree_rss(run: Run) -> float:
 
 
 def replace_between_markers(page: str, text: str) -> str:
-    """The page with `text` between the markers. Raises ValueError where they are missing."""
+    """The page with `text` between the markers. Raises ValueError if they are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -146,7 +146,7 @@ def replace_between_markers(page: str, text: str) -> str:
 
 
 def draw(results: Results, plot: Path, scratch: Path) -> bool:
-    """Draw the plot with the peers' matplotlib; False where that is not installed."""
+    """Draw the plot with the peers' matplotlib. Returns False if that is not installed."""
     if not PEERS_PYTHON.is_file():
         return False
     merged = scratch / "merged.json"

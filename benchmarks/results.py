@@ -18,7 +18,7 @@ PACKAGES = ("duckdb", "polars", "dask", "mrjob", "pyspark")
 
 
 class Status(StrEnum):
-    """What became of a system on a workload."""
+    """The outcome of a system on a workload."""
 
     OK = "ok"
     SKIPPED = "skipped"
@@ -74,7 +74,7 @@ class Results(msgspec.Struct):
 
 
 def load(path: Path) -> Results:
-    """A results file. Raises OSError, or msgspec.DecodeError where it is none."""
+    """A results file. Raises OSError, or msgspec.DecodeError if it is no results file."""
     return msgspec.json.decode(path.read_bytes(), type=Results)
 
 
@@ -84,7 +84,7 @@ def latest(directory: Path) -> Path | None:
 
 
 def machine_facts(cpus: int) -> dict[str, str]:
-    """What the figures depend on."""
+    """The facts on which the figures depend."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": processor(),
@@ -104,7 +104,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of ourselves, Python, and what the peers' environment holds."""
+    """The versions of mrmesos, of Python, and of the packages in the peers' environment."""
     found = {"mrmesos": first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])}
     found["python"] = platform.python_version()
     code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
@@ -117,7 +117,7 @@ def versions() -> dict[str, str]:
 
 
 def first_line(command: list[str]) -> str:
-    """The first line a command prints; empty where it cannot be run or fails."""
+    """The first line that a command prints. Empty if it cannot be run or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except OSError:

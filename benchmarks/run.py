@@ -29,7 +29,7 @@ LONG_RUN_SECONDS = 240.0
 
 @dataclass(slots=True)
 class Bench:
-    """One measurement of everything: where its files are, how patient it is."""
+    """One measurement of everything: its directories and its time limits."""
 
     results: Results
     file: Path
@@ -102,7 +102,7 @@ def compute_reference(operation: Operation, source: Path, scratch: Path) -> str:
 
 
 def digest(workload: Workload, target: Path, scratch: Path) -> str:
-    """An output's: with its order where order was asked for."""
+    """The digest of an output. It includes the order of lines if the workload asks for order."""
     if workload.operation is Operation.SORT:
         return digest_in_order(target)
     if workload.operation is Operation.NOTHING:
@@ -130,7 +130,7 @@ def run_measured(command: list[str], scratch: Path, timeout: float) -> Cost:
 
 
 def as_run(cost: Cost, target: Path) -> Run:
-    """What the results file keeps of a cost."""
+    """The part of a cost that the results file keeps."""
     files = data_files(target) if target.exists() else []
     return Run(
         cpu=cost.cpu,
@@ -147,7 +147,7 @@ def as_run(cost: Cost, target: Path) -> Run:
 
 
 def why(cost: Cost, log: Path, timeout: float) -> str:
-    """How a command failed, in a line: its error as it told it, or the last it said."""
+    """How a command failed, in one line: its error, or the last line that it printed."""
     if cost.timed_out:
         return f"stopped after {timeout:.0f} s"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -170,7 +170,7 @@ def is_long(row: Row) -> bool:
 
 
 def describe(row: Row) -> str:
-    """The row's last run, for who watches."""
+    """The row's last run, for people who watch."""
     if not row.runs:
         return f"{row.system:<20} {row.status.value}: {row.reason}"
     run = row.runs[-1]
@@ -186,7 +186,7 @@ def describe(row: Row) -> str:
 
 
 def plan(size: str, only: list[str], wanted: list[str]) -> list[tuple[Workload, list[System]]]:
-    """Which systems run which workloads. Raises ValueError at names that there are not."""
+    """Which systems run which workloads. Raises ValueError for unknown names."""
     known = workloads(SIZES[size])
     check_names("workload", only, [workload.name for workload in known])
     check_names("system", wanted, [system.name for system in systems()])
@@ -202,7 +202,7 @@ def plan(size: str, only: list[str], wanted: list[str]) -> list[tuple[Workload, 
 
 
 def is_wanted(system: System, wanted: list[str]) -> bool:
-    """By its name; `mrmesos` means all our own rows."""
+    """Whether a name selects the system. `mrmesos` means all our own rows."""
     return system.name in wanted or (system.ours and OURS in wanted)
 
 
@@ -214,19 +214,21 @@ def check_names(kind: str, asked: list[str], known: list[str]) -> None:
 
 
 def use_cpus(count: int) -> int:
-    """Bind this process, and all it starts, to that many CPUs; how many there are of them."""
+    """Bind this process and its children to this many CPUs. Returns the number of CPUs that it
+    got.
+    """
     mine = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, mine)
     return len(mine)
 
 
 def names(text: str) -> list[str]:
-    """Of a list with commas."""
+    """The words of a list with commas."""
     return [name for name in text.split(",") if name]
 
 
 def main() -> int:
-    """Measure and tell where the results are."""
+    """Measure, and print where the results are."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--only", type=names, default=[], help="workloads, with commas")
@@ -242,7 +244,7 @@ def main() -> int:
         planned = plan(options.size, options.only, options.systems)
     except ValueError as problem:
         parser.error(str(problem))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that work is tidied up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the work directory is removed
     cpus = use_cpus(options.cpus)
     for directory in (options.work, options.results):
         directory.mkdir(parents=True, exist_ok=True)

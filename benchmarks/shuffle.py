@@ -31,12 +31,12 @@ KINDS = {
     "minimesos": "Mesos",
     "submit": "JobTracker",
 }
-"""What is in the command line of each kind of process."""
+"""A part of the command line of each kind of process."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """The most that was seen: file descriptors of a process by kind, and bytes of indexes."""
+    """The largest figures so far: file descriptors of a process by kind, and bytes of indexes."""
 
     files: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     index_bytes: int = 0
@@ -64,7 +64,7 @@ def _index_bytes(directory: Path) -> int:
 
 
 def run(options: argparse.Namespace, directory: Path) -> tuple[Cost, Seen, dict[str, int]]:
-    """Run the job. Returns its cost, what was seen meanwhile, and its counters.
+    """Run the job. Returns its cost, the largest figures during the run, and its counters.
 
     Raises RuntimeError if it fails or its output is wrong.
     """

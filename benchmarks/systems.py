@@ -23,7 +23,7 @@ OURS = "mrmesos"
 class System:
     """One row of the tables. `jobs` is what it runs for each operation it knows.
 
-    `package` is what has to be importable by `python`; `program` what has to be on the PATH.
+    `python` must be able to import `package`. `program` must be on the PATH.
     """
 
     name: str
@@ -35,7 +35,7 @@ class System:
     ours: bool = field(default=False)
 
     def missing(self, workload: Workload) -> str:
-        """Why it cannot do the workload here; empty where it can."""
+        """Why it cannot do the workload here. Empty if it can."""
         job = str(self.jobs[workload.operation])
         script = Path(job.partition(":")[0])
         if not script.is_file():
@@ -58,7 +58,7 @@ class System:
 
 @lru_cache(maxsize=64)
 def import_problem(python: Path, package: str) -> str:
-    """Why `python` cannot import `package`, in a line; empty where it can."""
+    """Why `python` cannot import `package`, in one line. Empty if it can."""
     if not python.is_file():
         return "not installed: `make bench-peers` makes the peers' environment"
     command = [str(python), "-c", f"import {package}"]
@@ -175,9 +175,9 @@ def peers() -> list[System]:
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """What every measured command runs with: its temporary files in `scratch`.
+    """The environment of every measured command. Its temporary files are in `scratch`.
 
-    Python buffers what it writes, whatever the user's environment says.
+    Python buffers its output, whatever the user's environment says.
     """
     return {
         **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},

@@ -31,7 +31,7 @@ class Operation(StrEnum):
 class Workload:
     """One table of the report.
 
-    `peers` is False where only our own engine is asked. `settings` are for our engine (`-D`).
+    `peers` is False if only our own engine runs it. `settings` are for our engine (`-D`).
     """
 
     name: str
@@ -104,7 +104,9 @@ SIZES = {
 
 
 def workloads(size: Size) -> list[Workload]:
-    """All of them, in the report's order: six beside peers, then what only we are asked."""
+    """All workloads, in the report's order: six with peers, then those that only our engine
+    runs.
+    """
     text = datasets.text(size.text, size.vocabulary)
     kilobyte = datasets.text(1_000, size.vocabulary)
     some = min(size.text, 100 * MILLION)

@@ -1,6 +1,6 @@
 """Numbers in Prometheus' text format, for the JobTracker and for TaskTrackers.
 
-Names and units follow Prometheus' conventions: base units, `_total` for what only grows.
+Names and units follow Prometheus' conventions: base units, and `_total` for numbers that only grow.
 prometheus_client is imported at first use, because it would delay every start.
 """
 

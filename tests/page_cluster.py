@@ -20,21 +20,23 @@ SECONDS = 100
 
 @dataclass(frozen=True, slots=True)
 class PageCluster:
-    """Where the two listen."""
+    """The addresses of the two."""
 
     master: str
     jobtracker: str
     home: Path
 
     def hosts(self) -> dict[str, str]:
-        """What to write in the place of the URLs that pages use."""
+        """The addresses that replace the URLs in pages."""
         return {
             "http://jobtracker.example:5055": self.jobtracker,
             "http://mesos.example:5050": self.master,
         }
 
     def environ(self) -> dict[str, str]:
-        """What leads a reader's commands to it. One map a job: fewer workers have to start."""
+        """The variables that lead a reader's commands to it. A job has one map, so fewer workers
+        have to start.
+        """
         token = str(self.home / ".mrmesos" / "token")
         return {
             "MRMESOS_JOBTRACKER_URL": self.jobtracker,

@@ -128,7 +128,7 @@ def run_page(
 
 
 def _output(place: Path, environ: Mapping[str, str]) -> str:
-    """What the script prints. Nothing that it has started is left behind."""
+    """The output of the script. No process that it has started is left behind."""
     shell = subprocess.Popen(
         ["bash", ".page.sh"],
         cwd=place,
@@ -186,7 +186,7 @@ def main() -> None:
     page = parser.parse_args().page
     with tempfile.TemporaryDirectory(prefix="mrmesos-page-") as place:
         environ = {"HOME": place, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-        # Where pip finds packages.
+        # The variables that tell pip where packages are.
         given = os.environ.items()
         environ |= {n: text for n, text in given if n.startswith(("PIP_", "SSL_", "HTTP", "http"))}
         python = Path(sys.base_prefix) / "bin"

@@ -118,7 +118,9 @@ def test_values_and_columns_come_as_the_table_says(
 
 
 def in_nanoseconds(kind: str, values: list[Any]) -> tuple[list[Any], list[int | None]]:
-    """What is expected of values that are a few nanoseconds later, and these as numbers."""
+    """The expected results for values that are a few nanoseconds later, and these values as
+    numbers.
+    """
     numbers: list[int | None] = []
     for each in values:
         if each is None:

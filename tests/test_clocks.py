@@ -1,4 +1,4 @@
-"""Nothing waits by the clock on the wall: a host's clock may be set, and then it jumps."""
+"""Nothing waits by the wall clock: a host's clock may be set, and then it jumps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import mrmesos
 
 ROOT = Path(mrmesos.__file__).parent
 
-# Where the wall clock is read once, and seconds are then counted by one that never jumps; where
-# it only names something; and where two hosts' clocks have to be compared.
+# READ_ONCE reads the wall clock once, and then counts seconds by a clock that never jumps. NAMES
+# only names something by it, or compares the clocks of two hosts.
 READ_ONCE = {
     "jobtracker/service.py",
     "minimesos/http/server.py",

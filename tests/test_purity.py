@@ -39,7 +39,7 @@ PURE = (
     "mrmesos.resources",
     "mrmesos.transitions",
     "mrmesos.wire",
-    # What a TaskTracker's core hears of its workers.
+    # The messages about workers that a TaskTracker's core gets.
     "mrmesos.worker.messages",
     "mrmesos.task.drivers.record_spans",
     "mrmesos.task.drivers.limits",

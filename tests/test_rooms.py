@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md), read from the source itself.
+"""Checks which folders may import which (docs/architecture.md), by reading the source itself.
 
 ROOMS lists the folders from the ground up. A module imports only from its own folder and from those
 before it, so there is no circle of folders. A file may stand in the list by itself.
@@ -33,7 +33,7 @@ ROOMS = (
     "conf",
     "election",
     "testing",
-    # What authors import, and what the processes say to each other.
+    # The names that authors import, and the messages between processes.
     "api",
     "access",
     "wire",
@@ -84,7 +84,7 @@ ROOMS = (
     "minimesos/master",
     "minimesos/http",
     "minimesos",
-    # What users start.
+    # The programs that users start.
     "client/terminal",
     "client/config",
     "client/code",

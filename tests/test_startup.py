@@ -1,4 +1,4 @@
-"""What lies about under names of ours, and descriptors that are not there, change nothing."""
+"""Users' files with names of our modules, and missing descriptors, change nothing."""
 
 import json
 import os

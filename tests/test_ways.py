@@ -1,7 +1,8 @@
 """docs/architecture.md says through which files an offer, a heartbeat and a record pass.
 
 Each of its three lists must be short and name files that exist. An offer, a heartbeat and a job are
-sent through the code. What the lists name must run, and what runs in the core must be named.
+sent through the code. All files in the lists must run, and all files of the core that run must be
+in the lists.
 """
 
 from __future__ import annotations

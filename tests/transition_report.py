@@ -14,7 +14,7 @@ Taken = set[tuple[str, StrEnum, StrEnum]]
 
 
 def all_of(tables: Iterable[Transitions]) -> Taken:
-    """What these tables allow."""
+    """The transitions that these tables allow."""
     return {(table.kind, old, new) for table in tables for old, new in table.allowed}
 
 

@@ -18,7 +18,7 @@ START_SECONDS = 60.0
 
 
 def classpath() -> str:
-    """Where ZooKeeper's classes are. Skips the test where there are none, or no Java."""
+    """The place of ZooKeeper's classes. Skips the test if there are none, or no Java."""
     if shutil.which("java") is None:
         pytest.skip("no Java to run a ZooKeeper with")
     if given := os.environ.get("ZOOKEEPER_CLASSPATH"):

@@ -46,7 +46,7 @@ COUNTERS: Counters = {
 
 @dataclass(slots=True)
 class Tally:
-    """What all played TaskTrackers have seen.
+    """The figures of all played TaskTrackers.
 
     `latencies` are seconds from sending a heartbeat with reports to its answer. `ends` are the
     moments (monotonic seconds) at which the answer to an attempt's report arrived.

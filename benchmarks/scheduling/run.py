@@ -22,12 +22,12 @@ from mrmesos.simulator.world import simulate
 
 HERE = Path(__file__).parent
 NO_WAIT_SHARE = 0.05
-"""How much of the Facebook day is run without delay scheduling, to compare."""
+"""The part of the Facebook day that also runs without delay scheduling, to compare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure and what is wanted of it."""
+    """One figure, and its wanted value."""
 
     what: str
     found: str
@@ -36,11 +36,11 @@ class Line:
 
 
 SEEDS = (1, 2, 3, 4)
-"""Means over these, as in the paper over three runs of each."""
+"""The seeds. We take means over them, as the paper does over three runs."""
 
 
 def waiting(spec: Spec, wait: float) -> Spec:
-    """The same with another wait for node-local offers, none beyond it for the rack."""
+    """The same with another wait for node-local offers, and no further wait for the rack."""
     conf = {**spec.conf, "locality.wait.node": wait, "locality.wait.rack": 0}
     return change(spec, conf=conf)
 
@@ -100,7 +100,9 @@ def slow_agents() -> Iterator[Line]:
 
 
 def bad_hosts() -> Iterator[Line]:
-    """One host in twenty on which nine attempts of ten fail: nobody avoids it, jobs do, all do."""
+    """On one host in twenty, nine attempts of ten fail. First nobody avoids it, then single jobs,
+    then all.
+    """
     spec = load(HERE / "bad-hosts.toml")
     never = 1_000_000
     for who, conf in (

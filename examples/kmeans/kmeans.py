@@ -76,7 +76,7 @@ class Nearest(BatchMapper):
 
 
 class Mean(Reducer):
-    """The next place of a center. One without points stays where it is."""
+    """The next place of a center. A center without points does not move."""
 
     def reduce(self, key: int, parts: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         total = np.zeros(self.context.args.centers.shape[1])

@@ -100,7 +100,7 @@ class SumTiles:
 
 @dataclass(frozen=True)
 class Publish:
-    """Writes what the release consists of."""
+    """Writes the tiles of all zooms into one file."""
 
     target: Path
 
@@ -158,7 +158,9 @@ def plan(places: Path, target: Path) -> dict[Task, list[Task]]:
 def carry_out(
     executor: TaskExecutor, graph: Mapping[Task, Iterable[Task]], tries: int = 3
 ) -> dict[Task, Any]:
-    """Run a graph to its end. Tasks that fail run again, with all that fail because of them."""
+    """Run a graph to its end. Tasks that fail run again, with all tasks that failed because of
+    them.
+    """
     executor.execute_all(graph)
     results: dict[Task, Any] = {}
     failures: Counter[Task] = Counter()
@@ -173,7 +175,7 @@ def carry_out(
             if failures[task] >= tries:
                 raise problem
             print(f"{task} failed: {problem!r}")
-        for task in graph:  # in this order, each comes after those that it waits for
+        for task in graph:  # in this order, each task comes after the tasks for which it waits
             if task in again:
                 executor.execute(task, after=graph[task])
     return results

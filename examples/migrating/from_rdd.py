@@ -14,7 +14,7 @@ from mrmesos.api import Job, Mapper, Max
 
 
 class Readings(Mapper):
-    """What stands before `reduceByKey`: map, filter, mapValues."""
+    """The calls before `reduceByKey`: map, filter, mapValues."""
 
     def map(self, offset: int, line: str) -> Iterator[tuple[str, float]]:
         year, degrees = line.split("\t")

@@ -20,7 +20,7 @@ from mrmesos.api import BatchMapper, BatchReducer, Job, Session, pairs
 from mrmesos.api.sessions import Result
 
 PAGE = pa.struct([("rank", pa.float64()), ("links", pa.list_(pa.int64()))])
-"""What is known of a page. Without `links`, it is a part of the page's next rank."""
+"""The data of a page. Without `links`, it is a part of the page's next rank."""
 UNIT = 1e-15
 """Counters are whole numbers, so sums of ranks are counted in this unit, and per page."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def ranks_of(lines: Iterable[str], iterations: int, damping: float = 0.85) -> dict[int, float]:
-    """The ranks after so many iterations. Their mean is 1."""
+    """The ranks after this many iterations. Their mean is 1."""
     links: dict[int, list[int]] = {}
     for line in lines:
         page, *others = map(int, line.split())

@@ -22,7 +22,7 @@ INSTALLED = ("site-packages", "dist-packages")
 
 
 def main() -> int:
-    """Run the job, count again without it, compare. 0 where both agree."""
+    """Run the job, count again without it, and compare. Returns 0 if both agree."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--input", type=Path, default=Path(sysconfig.get_path("stdlib")))
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
@@ -81,7 +81,7 @@ def python_files(directory: Path, pattern: str) -> list[Path]:
 
 
 def remove_own_output(output: Path) -> bool:
-    """Remove the output of an earlier run; False if something else exists there."""
+    """Remove the output of an earlier run. Returns False if something else exists there."""
     if not output.exists():
         return True
     if not (output / "_SUCCESS").is_file():
@@ -91,7 +91,7 @@ def remove_own_output(output: Path) -> bool:
 
 
 def submit(options: argparse.Namespace, packages: list[Path], report: Path) -> int:
-    """Run the same command as a user would; returns its exit code."""
+    """Run the same command as a user would. Returns its exit code."""
     script = str(HERE / "wordcount.py")
     inputs = [f"{options.input}/*.py", *(f"{package}/**/*.py" for package in packages)]
     rest = [
@@ -108,7 +108,7 @@ def submit(options: argparse.Namespace, packages: list[Path], report: Path) -> i
 
 
 def describe(report: dict[str, Any], seconds: float) -> None:
-    """Print which attempts ran on which agent; each agent has a TaskTracker of its own."""
+    """Print which attempts ran on which agent. Each agent has a TaskTracker of its own."""
     print(f"{'attempt':<44}{'agent':<24}{'seconds':>8}  state")
     for row in report["attempts"]:
         lasted = (row["end"] or row["start"]) - row["start"]

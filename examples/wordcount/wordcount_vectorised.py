@@ -9,7 +9,7 @@ from mrmesos.api import BatchMapper, Count, Job, pairs, words
 
 
 class Tokenize(BatchMapper):
-    """The words of a batch of lines; nothing with each, as they are only counted."""
+    """The words of a batch of lines. They have no values, because they are only counted."""
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         found = words(batch.column("value"))
@@ -18,5 +18,6 @@ class Tokenize(BatchMapper):
 
 class WordCountVectorised(Job):
     mapper, reducer = Tokenize, Count
-    # Half of each holds the counts of a split's words, and of a partition's of a gigabyte.
+    # Half of the first setting holds the counts of a split's words. Half of the second holds the
+    # counts of a partition of a gigabyte.
     conf: ClassVar = {"io.sort.mb": 128, "reduce.shuffle.buffer.mb": 160}

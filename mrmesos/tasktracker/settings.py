@@ -50,7 +50,7 @@ class TrackerSettings:
 
     @property
     def userlogs(self) -> Path:
-        """The directory for what attempts print."""
+        """The directory for the output of attempts."""
         return Path(self.userlog_dir) if self.userlog_dir else self.sandbox / DIRECTORY
 
     @classmethod

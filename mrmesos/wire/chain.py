@@ -73,8 +73,8 @@ class ChainNotes(msgspec.Struct, frozen=True):
 class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A step: its job, and the names of the steps that must be done before it starts.
 
-    `identity` is a hash of what the step's code does. (`job.code` also covers the command's words.)
-    `fused` names the steps that have no job, because their mappers run in the maps of this step.
+    `identity` is a hash of the step's code. (`job.code` also covers the command's words.) `fused`
+    names the steps that have no job, because their mappers run in the maps of this step.
     """
 
     name: Name

@@ -4,8 +4,9 @@ job_202611201130476208_0001
 task_202611201130476208_0001_m_000003
 attempt_202611201130476208_0001_m_000003_0
 
-A chain of jobs has an id of its own: chain_202611201130476208_0001. So has a queue of free tasks:
-queue_202611201130476208_0001; their attempts are attempt_202611201130476208_0001_t_000003_0.
+A chain of jobs has an id of its own: chain_202611201130476208_0001. A queue of free tasks has one,
+too: queue_202611201130476208_0001. Attempts of free tasks are
+attempt_202611201130476208_0001_t_000003_0.
 
 The first number is the stamp of the JobTracker: when it started, and four random digits. Hadoop's
 JobTracker stamps the minute only, so two local runs of one minute would have the same ids.

@@ -65,9 +65,9 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A free task. The client numbers the tasks of a queue by `key`, which only grows.
 
     `need` has the resources by name, in thousandths; `cpus` and `mem` (MiB) are among them. The
-    tasks in `after` must succeed first. The tasks in `behind` must end first, in whatever way.
-    `retries` is how often a failed task runs again. Times are in seconds, and 0 means no limit:
-    `timeout` is for one attempt, `deadline` for all attempts from now on.
+    tasks in `after` must succeed first. The tasks in `behind` must end first, in any way. `retries`
+    is how often a failed task runs again. Times are in seconds, and 0 means no limit: `timeout` is
+    for one attempt, `deadline` for all attempts from now on.
     """
 
     key: Count

@@ -46,7 +46,7 @@ class Desk:
         return f"proof-of-{authorization}", b"plain " + body
 
     async def said(self, *parts: bytes) -> bytes:
-        """What the server says to these bytes, until it closes the connection."""
+        """The server's answer to these bytes, until it closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         for part in parts:
             writer.write(part)

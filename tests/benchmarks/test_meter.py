@@ -72,7 +72,7 @@ def test_an_orphan_that_is_killed_counts_too(tmp_path: Path) -> None:
 
 
 def test_time_that_accounting_lost_is_told(tmp_path: Path) -> None:
-    # Whoever ignores SIGCHLD never waits, and the kernel adds its children's time to nobody's.
+    # A process that ignores SIGCHLD never waits, and the kernel drops its children's time.
     code = f"""
 import signal, subprocess, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)

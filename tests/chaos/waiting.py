@@ -21,7 +21,7 @@ class Waiting:
 
     connect: Callable[[], JobTrackerClient]
     reasons: dict[str, int] = field(default_factory=dict)
-    """What jobs without progress waited for, and how often."""
+    """The reasons for which jobs without progress waited, and how often."""
     _since: dict[str, tuple[object, float]] = field(default_factory=dict)
     _next: float = 0.0
 

@@ -77,7 +77,7 @@ def test_a_mistyped_verb_or_option_has_a_suggestion(words: str, meant: str) -> N
 
 
 def complete(words: str, **environ: str) -> list[str]:
-    """What bash would offer for the last word."""
+    """The words that bash would offer in place of the last word."""
     parts = words.split(" ")
     done = subprocess.run(
         [sys.executable, "-c", "from mrmesos.__main__ import main; main(prog_name='mrmesos')"],

@@ -113,7 +113,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
 
 
 def doctor(stranger: Stranger, *words: str, **environ: str) -> list[dict[str, str]]:
-    """What is wrong, as our own environment sees it."""
+    """The findings, as our own environment sees them."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "mrmesos", "doctor", "--json", *words],
         cwd=stranger.directory,

@@ -1,4 +1,4 @@
-"""What stays on this machine of a job whose JobTracker is gone."""
+"""The files that stay on this machine after a job's JobTracker is gone."""
 
 from __future__ import annotations
 

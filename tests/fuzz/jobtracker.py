@@ -312,7 +312,7 @@ class JobTrackerFuzz:
         assert known, (answer.status, method, path, content[:500], body[:2_000])
         return answer.status, content
 
-    # What must hold.
+    # Checks.
 
     def check(self) -> None:
         """Check that the service lives, logged no failure, and runs an honest job."""

@@ -1,8 +1,8 @@
 """`hadoop fs` says what Hadoop says: exit codes and first lines on stderr of FsShell 3.4.1.
 
 They were taken from a real FsShell over a local directory with the files `a` and `b`, the directory
-`dir` with the file `f`, and the directory `empty`. What follows the first line is the usage of all
-commands there, and of one command here.
+`dir` with the file `f`, and the directory `empty`. After the first line, Hadoop prints the usage of
+all commands, and we print that of one command.
 
 These differ, on purpose or as nobody has asked for them: where Hadoop prints the whole URI of a
 missing parent, we print it as it was given; it looks for the target of `-mv` and `-cp` before their

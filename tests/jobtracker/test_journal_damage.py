@@ -1,4 +1,6 @@
-"""Whatever is damaged, a start restores all jobs, or fails the damaged ones, or says why not."""
+"""After any damage, a start restores all jobs, or fails the damaged ones, or says why it cannot
+start.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Breaks the guards of the core one at a time, and expects that a world of faults then fails.
 
-A mutant is a function with one piece of its source replaced. Where one guard can stand in for
-another, the mutant breaks both. If the piece is no longer in the source, the test says so: the
-guard has moved, and its mutant must move with it.
+A mutant is a function with one piece of its source replaced. If one guard can stand in for another,
+the mutant breaks both. If the piece is no longer in the source, the test says so: the guard has
+moved, and its mutant must move with it.
 """
 
 from __future__ import annotations

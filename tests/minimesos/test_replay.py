@@ -1,7 +1,7 @@
 """minimesos sends what a real master sent, field by field (see `replay`).
 
-Agents have no process of their own here. Where the recording stopped an agent, it is cut off from
-its master. Where the recording killed it, its port is closed and opened again.
+Agents have no process of their own here. If the recording stopped an agent, we cut it off from its
+master. If the recording killed it, we close its port and open it again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two JobTrackers on one agent: each holds its share by weight, within one task, at any time.
 
-Their cores are the production ones. Who is offered what decides the simulator's master, or
-minimesos' allocator, which answers as the recorded master did (tests/minimesos/test_replay.py).
+Their cores are the production ones. The offers come from the simulator's master, or from minimesos'
+allocator, which answers as the recorded master did (tests/minimesos/test_replay.py).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ PYTHON = sys.executable
 
 
 def options(*words: str) -> StreamingOptions:
-    """What a command line asks for; input and output are given."""
+    """The options of a command line to which input and output are added."""
     return parse_options(("-input", "in", "-output", "out", *words))
 
 

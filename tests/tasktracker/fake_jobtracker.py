@@ -118,7 +118,7 @@ class FakeJobTracker:
 async def link_to(
     fake: FakeJobTracker, key: str = KEY, source: str = ""
 ) -> AsyncIterator[JobTrackerLink]:
-    """What a TaskTracker asks it through."""
+    """A TaskTracker's link to the fake JobTracker."""
     link = JobTrackerLink(fake.url, "tracker_1", source=source)
     await link.open()
     link.use_key(key)

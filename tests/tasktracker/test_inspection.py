@@ -1,4 +1,4 @@
-"""What a TaskTracker shows of itself, and to whom."""
+"""The facts that a TaskTracker shows about itself, and the clients that may see them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from mrmesos.local.run_job import run_job
 MIB = 1 << 20
 LOWERED = 32 * MIB
 DANGER = 2 * LOWERED
-"""What 2 GiB are to the limit in use."""
+"""The same share of the lowered limit as 2 GiB of the real one."""
 _SETTINGS = {"io.sort.mb": 4096, "map.output.compress.codec": "none"}
 _RELATIVES = (pa.Array, pa.ChunkedArray, pa.RecordBatch, pa.Table)
 

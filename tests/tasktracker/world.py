@@ -133,7 +133,7 @@ class World:
             case cmd.Exit():
                 self.exits.append(command.reason)
 
-    # What may happen.
+    # Events.
 
     def new_attempt(self, slot: str) -> Attempt:
         self.next_index += 1

@@ -1,4 +1,4 @@
-"""What a worker finds out about an attempt that it profiles."""
+"""The profile that a worker makes of an attempt."""
 
 from __future__ import annotations
 

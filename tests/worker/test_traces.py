@@ -1,4 +1,4 @@
-"""What a worker measures for traces, and what user code sees of them."""
+"""The times that a worker measures for traces, and the trace that user code sees."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Packer(Protocol):
         """The pickled job. Raises UsageProblem."""
 
     def identity(self, job: Job) -> str:
-        """A hash of what the job does."""
+        """A hash of the job's code."""
 
 
 class _WithScript:

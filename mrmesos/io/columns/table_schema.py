@@ -61,8 +61,8 @@ class MisfitColumn(Exception):
 def wider(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     """The schema that holds both. Raises MixedColumn.
 
-    A column that is pickled on one side is pickled in the result. So are tuples of different
-    shapes.
+    A column that is pickled on one side is pickled in the result. Tuples of different shapes are
+    pickled, too.
     """
     if first.equals(second, check_metadata=True):
         return first

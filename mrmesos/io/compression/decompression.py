@@ -2,8 +2,8 @@
 
 Input: an open file and its codec. Output: a raw file. The rule for the end is the same for all
 codecs: zeros after a complete member are padding, and another member may follow them. Any other
-bytes there are an error. So is a file that ends within a member. Errors are CompressionErrors with
-the place in the compressed file.
+bytes there are an error. A file that ends within a member is an error, too. Errors are
+CompressionErrors with the place in the compressed file.
 """
 
 from __future__ import annotations

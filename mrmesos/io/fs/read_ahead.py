@@ -23,7 +23,7 @@ PIECE = 4 << 20
 PAST_END = 64 << 10
 """Bytes requested past the planned end, for the rest of the last record."""
 GROWTH = 8
-"""While a file is read in order, a request is so many times the one before it."""
+"""While a file is read in order, each request is this many times as large as the one before."""
 
 Fetch = Callable[[int, int], bytes]
 """`fetch(start, end)`: bytes `[start, end)` of a file that has at least `end` bytes."""
@@ -33,7 +33,7 @@ Fetch = Callable[[int, int], bytes]
 class Requests:
     """How a store is asked: bytes of one request, and how many requests run ahead of the reader.
 
-    If `ahead` is not 0, `fetch` is called in other threads, so many at once. A file holds at most
+    If `ahead` is not 0, `fetch` is called in this many other threads at once. A file holds at most
     `ahead + 1` pieces in memory.
     """
 

@@ -50,7 +50,7 @@ SMALL_INPUT_BYTES = 1 << 20
 0.2 s of CPU to start; in that time the first one counts the words of 2 to 3 MB.
 """
 OPENING_BYTES = 16 << 10
-"""A file counts as so many more bytes, because opening it takes time."""
+"""A file counts as this many more bytes, because opening it takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def plan_sources(
 
 
 def least_maps(total: int, files: int, conf: Conf) -> int:
-    """Target for the least number of maps, for an input of `total` bytes in so many files."""
+    """Target for the least number of maps, for an input of `total` bytes in this many files."""
     is_small = total + files * OPENING_BYTES < SMALL_INPUT_BYTES
     return 1 if is_small and settings.JOB_MAPS.name not in conf else conf.get_as(settings.JOB_MAPS)
 

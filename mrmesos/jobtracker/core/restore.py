@@ -1,6 +1,6 @@
 """Builds a State from the journal's records. It is the inverse of state/journal_changes.py.
 
-Comes in: all records. Goes out: a State, and commands for what must be done again.
+Comes in: all records. Goes out: a State, and commands for all steps that must be done again.
 TaskTrackers outlive a JobTracker, and their attempts may still run. We ask each TaskTracker what it
 runs (Announce). Until it answers, we assume that its attempts run and that its map outputs exist
 (handlers/tracker_recovery.py).

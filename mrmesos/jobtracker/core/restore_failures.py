@@ -106,7 +106,7 @@ def missing(
 
 
 def stand_in(attempt: AttemptRecord) -> TrackerRecord:
-    """A TaskTracker's record, made of what an attempt on it says."""
+    """A TaskTracker's record, made from the record of an attempt on it."""
     return TrackerRecord(
         id=attempt.tracker_id,
         agent_id=attempt.agent_id,

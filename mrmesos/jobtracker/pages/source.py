@@ -19,7 +19,7 @@ ENDED_MAX = 200
 
 
 class Log(NamedTuple):
-    """The end of what an attempt printed. `note` says what is missing; empty if nothing is."""
+    """The end of an attempt's output. `note` says which part is missing; empty if all is here."""
 
     text: str
     note: str

@@ -146,8 +146,8 @@ class Journal:
         salvage.keep_log(self._directory)
 
     def _open(self, database: sqlite3.Connection, *, new: bool) -> None:
-        # Take the lock before we read anything. It holds until the process ends, in whatever way.
-        # A journal that will be shared is locked first, too: it may still be in WAL mode, which
+        # Take the lock before we read anything. It holds until the process ends in any way. A
+        # journal that will be shared is locked first, too: it may still be in WAL mode, which
         # several hosts must not read.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -125,7 +125,7 @@ class RecordDriver:
         return f"{self._context.input_uri} {self._given.unit} {self._context.input_offset}"
 
     def error(self, exc: BaseException) -> TaskError:
-        """The error to report for what the mapper raised or yielded."""
+        """The error to report for the mapper's exception, or for a value that it yielded."""
         record, index = "", self._context.consumed() - 1
         if self._given is not None and index >= 0:
             record = shorten(self._given.value_objects(index, 1)[0])

@@ -148,7 +148,7 @@ class GroupReducer:
         self.chunk.learn(keys, values)
 
     def error(self, exc: BaseException) -> TaskError:
-        """The error to report for what the reducer raised or yielded.
+        """The error to report for the reducer's exception, or for a value that it yielded.
 
         If the values could not be read, this raises the error of the read.
         """

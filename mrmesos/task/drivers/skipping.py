@@ -54,7 +54,9 @@ class Caller(Protocol):
         """The place of the current record."""
 
     def error(self, exc: BaseException) -> TaskError:
-        """The error to report for what user code raised. Raises an error of reading its input."""
+        """The error to report for an exception of user code. Raises an error of reading its
+        input.
+        """
 
 
 def one_by_one(

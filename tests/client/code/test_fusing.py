@@ -114,7 +114,7 @@ VALUES: list[Callable[[Any], Any]] = [
 
 
 def mapper_of(number: int, value: int, key: int, every: int) -> type[Job]:
-    """A step that yields `number` pairs for each record, but for none of every so many."""
+    """A step that yields `number` pairs for each record, but none for each `every`-th one."""
 
     class Changing(Mapper):
         def setup(self) -> None:

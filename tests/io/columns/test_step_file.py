@@ -1,4 +1,4 @@
-"""What a step passes on comes back as it was yielded, and nothing but what the chain wrote."""
+"""The records of a step come back unchanged, and only if the chain itself wrote them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _lz4_legacy(data: bytes) -> bytes:
 def hadoop(
     compress: Callable[[bytes], bytes], data: bytes, block: int = 300, chunk: int = 128
 ) -> bytes:
-    """What BlockCompressorStream writes."""
+    """The format of BlockCompressorStream."""
     out = b""
     for piece in _pieces(data, block):
         out += len(piece).to_bytes(4, "big")

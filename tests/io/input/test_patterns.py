@@ -284,7 +284,7 @@ REASONS = (BROKEN, "no file matches", "input does not exist", "contains the dire
 
 
 def by_glob(root: Path, pattern: str) -> list[str] | str:
-    """What Python's glob finds, as files; or why it is no input."""
+    """The files that Python's glob finds, or why the pattern is no input."""
     matched = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 (follows links)
     # Before 3.13, Python takes `c.txt/**` to match a file c.txt. No shell does, nor do we.
     matched = [name for name in matched if not name.endswith("/") or (root / name).is_dir()]

@@ -163,7 +163,7 @@ def test_a_crash_at_any_operation_is_repaired_by_repeating(tmp_path: Path) -> No
 
         with pytest.raises(Crash):
             committer(path, Faulty(fault)).commit_job(WINNERS)
-        # Whoever sees _SUCCESS sees everything.
+        # A reader that sees _SUCCESS sees everything.
         if (path / "_SUCCESS").exists():
             assert {name for name in tree(path) if name != "_commit.json"} == set(WANTED)
         committer(path).commit_job(WINNERS)

@@ -33,7 +33,7 @@ def pairs_of(batches: Any) -> list[tuple[Any, Any]]:
 
 
 def runs_of(keys: list[Any], bounds: list[int], rows: int) -> list[Iterator[pa.RecordBatch]]:
-    """The keys, numbered by position, as sorted runs in batches of so many rows."""
+    """The keys, numbered by position, as sorted runs in batches of this many rows."""
     ends = sorted({min(bound, len(keys)) for bound in bounds} | {len(keys)})
     starts = [0, *ends[:-1]]
     return [

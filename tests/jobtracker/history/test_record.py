@@ -1,4 +1,4 @@
-"""What the history keeps of an ended job, and what differs between two."""
+"""The history's record of an ended job, and the differences between two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task's consumption means, and mistakes that are told in one line."""
+"""The meaning of a task's consumption, and the errors for mistakes, in one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a TaskTracker looks for its JobTracker."""
+"""How a TaskTracker finds its JobTracker."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from mrmesos.wire.job import JobState
 
 
 def adopt(st: State, tracker: Tracker, beat: Heartbeat) -> None:
-    """Compare, once, what a tracker runs with what the journal says that it runs."""
+    """Compare, once, a tracker's running attempts with those that the journal has for it."""
     if tracker.id not in st.recovery.unheard or beat.acknowledged < first_number(st.recovery.life):
         return
     expected = st.recovery.unheard.pop(tracker.id)

@@ -287,7 +287,7 @@ class TrackerLost(Struct, frozen=True):
 
 
 class SandboxRead(Struct, frozen=True):
-    """The end of what a TaskTracker wrote to its stderr before it ended (ReadSandbox)."""
+    """The end of a TaskTracker's stderr, after the TaskTracker ended (ReadSandbox)."""
 
     tracker_id: str
     hostname: str

@@ -329,7 +329,7 @@ class JobInProgress:
             self.running_reduces[attempt.id] = attempt
 
     def drop_running(self, attempt: TaskAttempt) -> None:
-        """An attempt ended, in whatever state."""
+        """An attempt ended, in any state."""
         del self.running[attempt.id]
         if shared := self.settings.shared(attempt.task.kind):
             self.index.shared.give(shared)

@@ -1,7 +1,7 @@
 """What keeps the tasks of a job from starting on each agent: findTask's search, for one job alone.
 
-Comes in: an agent, with what is left of its last offer. Goes out: one reason for each agent, and
-texts for all agents with the same reason.
+Comes in: an agent, with the rest of its last offer. Goes out: one reason for each agent, and texts
+for all agents with the same reason.
 """
 
 from __future__ import annotations

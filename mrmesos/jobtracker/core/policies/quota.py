@@ -1,4 +1,4 @@
-"""The limit on what the framework holds (`mesos.cpus.max` and similar settings)."""
+"""The limit on the framework's resources (`mesos.cpus.max` and similar settings)."""
 
 from __future__ import annotations
 

@@ -220,7 +220,9 @@ class _Search:
         return self._reduce(entry) if found is None and wants_reduce else found
 
     def _turn_of_reduces(self, job: JobInProgress) -> bool:
-        """Whether a reduce goes next, by the map/reduce ratio of what this TaskTracker runs."""
+        """Whether a reduce goes next, by the map/reduce ratio of the attempts on this
+        TaskTracker.
+        """
         maps = reduces = 0
         for slot in self._tracker.slots.values() if self._tracker is not None else ():
             if slot.attempt is not None:

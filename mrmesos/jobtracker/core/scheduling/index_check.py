@@ -8,7 +8,7 @@ from mrmesos.jobtracker.core.scheduling.job_set import NO_JOBS
 
 
 def validate(index: JobIndex) -> None:
-    """Raise AssertionError if one of the index's sets differs from what its jobs say."""
+    """Raise AssertionError if one of the index's sets differs from the state of its jobs."""
     index.flush()
     for entry in index.entries.values():
         job, pending = entry.job, entry.job.maps.pending

@@ -153,7 +153,7 @@ class PoolInLine:
     @property
     def key(self) -> tuple[int, int, str]:
         """Pools below their minimum share go first, by how much of it they have. The others follow,
-        by what they use relative to their weight.
+        by their use relative to their weight.
         """
         if self.used < self.share.least:
             return 0, self.used * 1_000_000 // self.share.least, self.name

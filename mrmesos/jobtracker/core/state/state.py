@@ -62,7 +62,7 @@ class State:
     )
     cluster: Cluster = field(default_factory=Cluster)
     index: JobIndex = field(init=False)
-    """The running jobs, by what they could start."""
+    """The index of running jobs, by the tasks that they could start."""
     attempts: dict[str, TaskAttempt] = field(default_factory=dict)
     """All running attempts."""
     slots: IdleSlots = field(default_factory=IdleSlots)

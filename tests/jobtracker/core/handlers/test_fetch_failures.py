@@ -1,4 +1,4 @@
-"""What the core does about map outputs that reduces cannot fetch, shown by small histories."""
+"""Small histories show how the core handles map outputs that reduces cannot fetch."""
 
 from __future__ import annotations
 

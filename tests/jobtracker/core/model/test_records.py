@@ -1,4 +1,4 @@
-"""What the journal is given of a thing, a start makes the same thing of."""
+"""A start makes the same thing again from its record in the journal."""
 
 from __future__ import annotations
 

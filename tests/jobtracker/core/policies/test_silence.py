@@ -323,7 +323,9 @@ class Stopping(Listening):
     bad = ""
 
     def live(self, seconds: float) -> None:
-        """Other attempts take 20 s. What we give up ends at once, and is offered again."""
+        """Other attempts take 20 s. An executor that we give up ends at once, and its resources are
+        offered again.
+        """
         end = self.now + seconds
         while self.now < end:
             attempts = list(self.core.st.attempts.values())

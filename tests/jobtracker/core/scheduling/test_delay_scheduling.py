@@ -125,7 +125,7 @@ def test_a_rack_learnt_later_counts() -> None:
 
 def test_a_job_waits_anew_after_a_local_launch_while_others_use_what_it_passes_over() -> None:
     # The cluster is busy, and another job takes each chance. So waiting costs only this job's time,
-    # and one wait in vain must not give up the locality of all its maps.
+    # and one wait without success must not give up the locality of all its maps.
     hands = Hands()
     job = hands.job(*[(f"d{i}",) for i in range(10)], locality_wait_node="3")
     hands.offer(*[f"d{i}" for i in range(10)], cpus=0.5)  # known agents that are too small

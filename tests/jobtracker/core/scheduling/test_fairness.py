@@ -1,4 +1,4 @@
-"""In a steady state, every pool has its share within one task, in whatever order attempts end."""
+"""In a steady state, every pool has its share within one task, in any order of attempts' ends."""
 
 from __future__ import annotations
 

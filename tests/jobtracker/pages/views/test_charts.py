@@ -1,4 +1,4 @@
-"""Histograms and trends: what is drawn, and what is said of it."""
+"""Histograms and trends: the pictures and their texts."""
 
 from __future__ import annotations
 
