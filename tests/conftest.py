@@ -1,6 +1,7 @@
-"""What all tests share: hypothesis measures no time, as machines are busy with other things;
-JobTrackers have a token, jobs a history, and commands a configuration of their own, not those of
-whoever runs the tests; and Control-C reaches the processes that tests start.
+"""The set-up that all tests share. Hypothesis measures no time, because machines are busy with
+other things. JobTrackers have a token of their own, jobs a history, and commands a configuration.
+None of these belongs to the user who runs the tests. Control-C reaches the processes that tests
+start.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""The steps of a chain: what reads what, in which order, and what is wrong with it."""
+"""The steps of a chain: their inputs, their order, and their mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The meter counts what nobody waited for: forked twice, orphaned, in other sessions, killed."""
+"""The meter counts processes for which nobody waited: forked twice, orphaned, in other sessions,
+killed.
+"""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_wrong_python(stranger: Stranger) -> None:
 
 
 def test_clock_off_missing_driver_and_old_version(stranger: Stranger) -> None:
-    """All in one environment of agents, to save time: each must have its own finding."""
+    """All faults are in one environment of agents, to save time. Each must have its own finding."""
     python = stranger.environment("other", lacks="s3fs", version="0.0.9")
     packages = next((stranger.directory / "other" / "lib").glob("python*/site-packages"))
     (packages / "sitecustomize.py").write_text(

@@ -1,4 +1,4 @@
-"""`mrmesos submit --input -`: a job over what comes through a pipe."""
+"""`mrmesos submit --input -`: a job over data from a pipe."""
 
 from __future__ import annotations
 

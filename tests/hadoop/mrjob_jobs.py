@@ -2,8 +2,8 @@
 
 `tests/hdfs/test_mrjob.py` runs them by `-r hadoop`, `tests/mrjob/test_matrix.py` natively.
 
-Left out are jobs for Spark, for jars and for Java formats, and `mr_boom`-like ones that must fail
-are compared by their exit code. `local` runs what `inline` cannot: commands and filters.
+Jobs for Spark, for jars and for Java formats are left out. Jobs like `mr_boom`, which must fail,
+are compared by their exit code. `local` runs jobs that `inline` cannot run: commands and filters.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def _same(lines: Lines) -> Lines:
 
 
 def _once(lines: Lines) -> Lines:
-    """For jobs that write a line for each map: how many maps there are is the runner's choice."""
+    """For jobs that write a line for each map. The runner chooses the number of maps."""
     return sorted(set(lines))
 
 
 def _total(lines: Lines) -> Lines:
-    """For counts of each map: only their sum is the same."""
+    """For counts of each map. Only their sum is the same."""
     return [b"%d" % sum(int(line.split(b"\t")[1]) for line in lines)]
 
 
 def _by_name(lines: Lines) -> Lines:
-    """For jobs that write the paths of their inputs: each runner has them elsewhere."""
+    """For jobs that write the paths of their inputs. Each runner has them in another place."""
     return sorted(re.sub(rb'"[^"]*/', b'"', line) for line in lines)
 
 
@@ -50,17 +50,17 @@ def _as_json(lines: Lines) -> Lines:
 
 
 def _keys(lines: Lines) -> Lines:
-    """For values that are the runner's: ids and directories."""
+    """For values that belong to the runner: ids and directories."""
     return sorted({line.split(b"\t")[0] for line in lines})
 
 
 def _uploaded(lines: Lines) -> Lines:
-    """For lists of a directory, in which each runner has more than what the job has sent."""
+    """For lists of a directory. Each runner has more files there than the job has sent."""
     return sorted({line for line in lines if b"README" in line or b"empty" in line})
 
 
 def _no_tabs(lines: Lines) -> Lines:
-    """For commands as reducers: Hadoop gives them a line without a value with a tab at its end."""
+    """For commands as reducers. Hadoop adds a tab to the end of a line without a value."""
     return sorted(filter(None, (line.rstrip(b"\t") for line in lines)))
 
 
@@ -74,7 +74,7 @@ class MrJob:
     compared: Callable[[Lines], Lines] = _same
     runner: str = "inline"
     reduces: int = 2
-    """Of the native run. One where sums of floats depend on the order of values."""
+    """The reduces of the native run. It is 1 if sums of floats depend on the order of values."""
     fails: bool = False
     """Whether it must fail, everywhere."""
 
@@ -133,7 +133,7 @@ TEST_JOBS = (
     MrJob("mr_word_count", compared=_by_name),
     MrJob("mr_word_freq_count_with_combiner_cmd", runner="local"),
 )
-"""All of mrjob's tests/mr_*.py but those for Spark, jars, Java formats, and but two.
+"""All of mrjob's tests/mr_*.py, except those for Spark, jars and Java formats, and except two.
 
 mr_os_walk_job lists its directory, where mrjob's Hadoop runner puts more files than its others. In
 mr_sort_and_group_reversed_text the whole line is the key, so Hadoop adds a tab to it, which the job
@@ -148,7 +148,9 @@ _PAGE = (
 
 
 def script_of(job: MrJob, examples: Path, tests: Path, directory: Path) -> Path:
-    """The script; a copy in `directory` where the release lacks the files that it uploads."""
+    """The script. It is a copy in `directory` if the release lacks the files that the script
+    uploads.
+    """
     script = (examples if job in EXAMPLES else tests) / f"{job.script}.py"
     if job.script != "mr_upload_attrs_job":
         return script
@@ -199,7 +201,7 @@ def run(
 
 
 def check(job: MrJob, script: Path, directory: Path, environment: Mapping[str, str]) -> None:
-    """Both runners give the same bytes, or both fail where they must."""
+    """Both runners give the same bytes, or both fail if they must."""
     own = run(job, script, job.runner, directory, environment)
     ours = run(job, script, "hadoop", directory, environment)
     assert (own.returncode != 0) == job.fails, own.stderr.decode()

@@ -4,9 +4,9 @@ They were taken from a real FsShell over a local directory with the files `a` an
 `dir` with the file `f`, and the directory `empty`. After the first line, Hadoop prints the usage of
 all commands, and we print that of one command.
 
-These differ, on purpose or as nobody has asked for them: where Hadoop prints the whole URI of a
-missing parent, we print it as it was given; it looks for the target of `-mv` and `-cp` before their
-sources; `-truncate`, `-checksum` and `-df` are no commands here.
+Some things differ, on purpose or because nobody has asked for them. Hadoop prints the whole URI of
+a missing parent; we print the given path. Hadoop looks for the target of `-mv` and `-cp` before
+their sources. `-truncate`, `-checksum` and `-df` are no commands here.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ BLOCK_SIZE = 1 << 20
 
 
 class NoHadoop(Exception):
-    """HDFS cannot run here; says why."""
+    """HDFS cannot run here. The message says why."""
 
 
 def cache_dir() -> Path:
@@ -43,7 +43,7 @@ def cache_dir() -> Path:
 
 
 def fetch_jars() -> Path:
-    """The directory with Hadoop's jars, fetched where it is not there. Raises NoHadoop."""
+    """The directory with Hadoop's jars. It is fetched if it is missing. Raises NoHadoop."""
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise NoHadoop(f"`{tool}` is not installed (docs/hdfs.md)")
@@ -147,7 +147,7 @@ class Hdfs:
         self.wait_ready()
 
     def start_datanode(self, number: int) -> None:
-        """Start it, with what it stored before."""
+        """Start it, with the data that it stored before."""
         name = f"dn{number}"
         own = {
             "dfs.datanode.hostname": HOSTS[number],
@@ -171,7 +171,7 @@ class Hdfs:
             assert "FileStatuses" in json.load(answer)
 
     def kill_datanode(self, number: int) -> None:
-        """As when the power goes."""
+        """Kill it, as a loss of power does."""
         process = self.processes.pop(f"dn{number}")
         process.kill()
         process.wait()

@@ -14,11 +14,11 @@ SECONDS = 300.0
 
 
 class NoPackage(Exception):
-    """pip cannot fetch a package here; says why."""
+    """pip cannot fetch a package here. The message says why."""
 
 
 def installed(name: str, *packages: str) -> Path:
-    """A directory with these packages and what they need. Raises NoPackage."""
+    """A directory with these packages and their dependencies. Raises NoPackage."""
     return _made(name, ["install", "--quiet", "--target", "{place}", *packages])
 
 

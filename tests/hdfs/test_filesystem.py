@@ -165,7 +165,7 @@ READ = (
 
 
 def read_with(conf_dir: Path, uri: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, as drivers remember their configuration."""
+    """It runs in a process of its own, because drivers remember their configuration."""
     environment = {**os.environ, "HADOOP_CONF_DIR": str(conf_dir)}
     return subprocess.run(
         [sys.executable, "-c", READ, uri],

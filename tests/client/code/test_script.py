@@ -1,4 +1,6 @@
-"""The script becomes a module in a process elsewhere, which has only what was sent of it."""
+"""The script becomes a module in a process elsewhere. That process has only the parts that were
+sent.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages show of global resources."""
+"""The pages' view of global resources."""
 
 from __future__ import annotations
 
