@@ -32,7 +32,7 @@ def may_fork() -> bool:
 
 
 def our_command(arguments: Sequence[str]) -> Callable[[], object]:
-    """What runs `mrmesos ARGUMENTS` in a fork."""
+    """A function for Forked that runs `mrmesos ARGUMENTS`."""
     return partial(_run_command, arguments)
 
 

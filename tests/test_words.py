@@ -32,7 +32,7 @@ FORBIDDEN = {
     r"\b(?:is|are|was|were) (?:taken|held) for (?!\d)": "say: counts as",
     r"\b(?:is|are) (?:told|said) (?:of|in|to be)\b": "say who tells it",
     r"\bslaves?\b": "agent",
-    r"\bso (?:many|long)\b(?! (?:that|as))": "say: this many, this long",
+    r"(?<!with )\bso (?:many|long)\b(?! (?:that|as))": "say: this many, this long",
     r"^(?:So|Nor|Neither) (?:are|can|do|does|did|has|have|is|must|was|were) ": "subject first",
     r"\b(?:in whatever|be had)\b": "a squeezed clause",
     r"\b(?:is|are|was|were) told apart\b": "say: distinguished",

@@ -69,7 +69,7 @@ def _group(entry: Entry) -> str:
 
 
 def _account(entry: Entry, field: str, id_field: str, name_of: Callable[[int], str]) -> str:
-    """The name of the owner or the group. For local files, the system has only a number."""
+    """The name of the owner or the group. For local files, only a number is given."""
     name = entry.info.get(field)
     if name or id_field not in entry.info:
         return str(name or "-")

@@ -50,9 +50,7 @@ class HereFacts(msgspec.Struct, frozen=True, kw_only=True):
     uris: tuple[UriFacts, ...] = ()
     token: TokenFacts = TokenFacts()
     is_child_started: bool = True
-    """The reason why this Python cannot start itself with mrmesos in it, as a local cluster does.
-    Empty if it can.
-    """
+    """Whether this Python can start itself with mrmesos in it, as a local cluster does."""
     child_problem: str = ""
 
 

@@ -86,7 +86,7 @@ class ExecutorCluster:
         return JobTrackerClient(url, token=self._token, tls=tls, retry_seconds=1.0)
 
     def open_queue(self, queue_id: str) -> QueueStatus:
-        """The status of a queue that accepts a client. Raises ValueError if it accepts none, and
+        """The status of a queue that is open for a client. Raises ValueError if it is not, and
         ExecutorLost.
         """
         client = self.client()

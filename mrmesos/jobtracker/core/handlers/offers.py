@@ -39,7 +39,7 @@ COME_BACK_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Offered:
-    """The sum of all offers of one agent to one of our roles."""
+    """All offers of one agent to one of our roles, joined."""
 
     agent: Agent
     role: str
