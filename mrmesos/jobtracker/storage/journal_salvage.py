@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 FILE = "journal.sqlite"
 _LOG = f"{FILE}-wal"
 _PARTS = (FILE, _LOG, f"{_LOG}.refused", f"{FILE}-shm", f"{FILE}-journal", NUMBER_FILE)
+_BACKWARDS = "ORDER BY job DESC, kind DESC, name DESC"
 _OWN = frozenset({"job", "ended", "chain", "chain_ended", "queue", "queue_ended"})
 """Kinds of records that say what a job, a chain or a queue of free tasks is."""
 _OF_JOBS = _OWN | {"plan", "tally", "attempt", "free_task", "task_end"}
@@ -109,11 +110,12 @@ def _is_whole(record: Record, parts: set[str]) -> bool:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """The rows, read from both ends until the damage, each once."""
+    """The rows, each once: as they lie in the table, then by their keys from both ends. Each way
+    ends at the damage.
+    """
     seen: set[Key] = set()
-    for order in ("ASC", "DESC"):
-        by = ", ".join(f"{column} {order}" for column in ("job", "kind", "name"))
-        statement = f"SELECT * FROM records ORDER BY {by}"
+    for way in ("NOT INDEXED", "ORDER BY job, kind, name", _BACKWARDS):
+        statement = f"SELECT * FROM records {way}"
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as database:
                 database.text_factory = lambda text: text.decode("utf-8", "replace")
@@ -124,4 +126,4 @@ def _rows(path: Path) -> Iterator[Row]:
                         unchecked = len(row) == 4 and isinstance(row[3], bytes)  # of format 2
                         yield (*key, row[3], checksum(*key, row[3]) if unchecked else row[-1])
         except sqlite3.Error as problem:
-            logger.warning("%s: reading %s ends with %s", path, order, problem)
+            logger.warning("%s: reading %s ends with %s", path, way, problem)

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -70,6 +71,66 @@ def write(*records: Record) -> WriteRecords:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+def test_a_write_does_not_read_the_bodies_beside_it(directory: Path) -> None:
+    journal = Journal(directory)
+    plan = PlanRecord("job_1_1", (Split((), 3, ("a host " * 100_000,)),) * 10)
+    journal.write([write(plan)])
+    before = bytes_read()
+    for number in range(50):
+        journal.write([write(attempt(f"{number:03d}"))])
+    assert bytes_read() - before < 7_000_000, "the plan has as many bytes, and was read each time"
+    journal.close()
+
+
+def bytes_read() -> int:
+    """Bytes that this process has read from files so far."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("rchar"))
+
+
+def test_a_table_of_an_earlier_release_is_copied(directory: Path) -> None:
+    journal = Journal(directory)
+    journal.write([write(attempt("a"), attempt("b"))])
+    journal.close()
+    with closing(sqlite3.connect(directory / FILE)) as database:
+        database.executescript(
+            """
+            CREATE TABLE old (job TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+                body BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (job, kind, name)
+            ) WITHOUT ROWID;
+            INSERT INTO old SELECT * FROM records;
+            DROP TABLE records; ALTER TABLE old RENAME TO records;
+            """
+        )
+    for _ in range(2):
+        journal = Journal(directory)
+        assert journal.found.records == [attempt("a"), attempt("b")]
+        journal.close()
+    with closing(sqlite3.connect(directory / FILE)) as database:
+        assert database.execute("SELECT count(rowid) FROM records").fetchone() == (2,)
+
+
+def test_a_key_that_is_missing_in_the_index_is_put_back(directory: Path) -> None:
+    journal = Journal(directory)
+    journal.write([write(attempt("a"), attempt("b"), attempt("c"))])
+    journal.close()
+    path = directory / FILE
+    with closing(sqlite3.connect(path)) as database:
+        statement = "SELECT rootpage FROM sqlite_master WHERE type = 'index'"
+        (page,) = database.execute(statement).fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    at = content.index(b"job_1_1attemptb", (page - 1) * size)
+    content[at : at + 15] = b"job_1_1attemptX"
+    path.write_bytes(content)
+    journal = Journal(directory)
+    assert journal.found.records == [attempt("a"), attempt("b"), attempt("c")]
+    assert not journal.found.damaged
+    journal.write([write(attempt("b", won=True)), WriteRecords((), drop_jobs=("job_1_1",))])
+    assert journal.read() == []
+    journal.close()
 
 
 def test_the_last_record_of_a_key_comes_back(directory: Path) -> None:
