@@ -100,6 +100,10 @@ class JobTracker:
         st.now = max(now, st.now)
         st.index.advance(st.now)
         leases.hear(st, event)
+        if isinstance(event, ev.HeartbeatReceived):
+            st.mailboxes.acknowledge(event.heartbeat.tracker_id, event.heartbeat.acknowledged)
+        if st.out.deaf:  # now, because it ends attempts, and the event may begin others
+            trackers.give_up_deaf(st)
         self._dispatch(event)
         if st.chains.ended_jobs:
             chains.follow(st)
@@ -127,7 +131,6 @@ class JobTracker:
         st = self.st
         match event:
             case ev.HeartbeatReceived(beat):
-                st.mailboxes.acknowledge(beat.tracker_id, beat.acknowledged)
                 trackers.heartbeat(st, beat)
             case ev.AnswerAsked():
                 raise AssertionError("`handle` answers it")
@@ -210,13 +213,9 @@ class JobTracker:
     def _apply_effects(self) -> None:
         """Act on the changes: serve free slots, send news to reduces, suppress or revive offers."""
         st = self.st
-        while True:
-            slots.serve_free(st)
-            if st.changes.reduces_began or st.changes.news:
-                send_news(st)
-            if not st.out.deaf:
-                break
-            trackers.give_up_deaf(st)
+        slots.serve_free(st)
+        if st.changes.reduces_began or st.changes.news:
+            send_news(st)
         if st.subscription.connected:
             subscription.want_offers(st)
 

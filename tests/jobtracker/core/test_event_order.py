@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
+from mrmesos.jobtracker.core.handlers import trackers
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages.commands import Command, KillSlot
 from mrmesos.jobtracker.core.model.task import TaskAttempt, TaskInProgress
+from mrmesos.jobtracker.core.model.tracker import Tracker
+from mrmesos.jobtracker.core.state import mailbox
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.simulator.faults import histories
 from mrmesos.wire.heartbeat import Action, KillAttempt
 from mrmesos.wire.ids import TrackerId
 
 HISTORIES = 24
+FEW_ACTIONS = 4
+"""With so few actions in a mailbox, TaskTrackers that do not listen are given up all the time."""
 KNOWN = [("mixed", 3604)]
 """Here a tick once began the backup of a reduce, and then moved this reduce to another host."""
 
@@ -73,3 +78,20 @@ def test_in_known_histories(kind: str, seed: int) -> None:
 def test_in_random_histories() -> None:
     for seed in range(HISTORIES):
         histories.prove(seed)
+
+
+@pytest.mark.usefixtures("in_order")
+def test_when_tasktrackers_that_do_not_listen_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[str] = []
+    gone = trackers.gone
+
+    def counting(st: State, tracker: Tracker, words: str, **more: Any) -> None:
+        if "acknowledged" in words:
+            given_up.append(tracker.id)
+        gone(st, tracker, words, **more)
+
+    monkeypatch.setattr(mailbox, "MAX_ACTIONS", FEW_ACTIONS)
+    monkeypatch.setattr(trackers, "gone", counting)
+    for seed in range(HISTORIES):
+        histories.prove(seed)
+    assert given_up

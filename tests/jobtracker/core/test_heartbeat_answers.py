@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
@@ -66,13 +68,15 @@ def test_what_follows_from_a_heartbeat_goes_with_its_answer_and_wakes_nobody() -
     assert of(late, cmd.WakeTracker), "nobody may read the answer to a late heartbeat"
 
 
-def test_a_tracker_that_does_not_listen_is_given_up() -> None:
+def test_a_tracker_that_does_not_listen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "MAX_ACTIONS", 1)
     hands = Hands()
     job = hands.job(maps=1)
     (launch,) = launches(hands.offer("a"))
     hands.beat(launch.tracker_id)
-    hands.core.st.mailboxes[launch.tracker_id]._limit = 0
-    commands = hands.do(ev.KillAsked(job, "me"))
+    hands.do(ev.KillAsked(job, "me"))
+    assert launch.tracker_id in hands.core.st.cluster.trackers
+    commands = hands.do(ev.Tick())
     assert of(commands, cmd.ShutdownTracker) == [
         cmd.ShutdownTracker(launch.tracker_id, AgentId("a"))
     ]
@@ -85,6 +89,18 @@ def test_a_tracker_that_does_not_listen_is_given_up() -> None:
     report = queries.job_report(hands.core.st, job)
     assert report is not None
     assert report.attempts[0].state == "KILLED"
+
+
+def test_a_tracker_that_listens_in_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "MAX_ACTIONS", 1)
+    hands = Hands()
+    job = hands.job(maps=1)
+    (launch,) = launches(hands.offer("a"))
+    hands.beat(launch.tracker_id)
+    hands.do(ev.KillAsked(job, "me"))
+    commands = hands.beat(launch.tracker_id)  # it has carried out the kill
+    assert of(commands, cmd.ShutdownTracker) == []
+    assert launch.tracker_id in hands.core.st.cluster.trackers
 
 
 def test_numbers_of_one_life_lie_above_those_of_the_one_before() -> None:

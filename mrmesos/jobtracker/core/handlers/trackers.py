@@ -219,12 +219,13 @@ def expire(st: State, tracker: Tracker) -> None:
 
 
 def give_up_deaf(st: State) -> None:
-    """End the TaskTrackers whose mailboxes are full. They have not listened for long, and their
-    actions are lost. So nothing that they run or hold can be relied on.
+    """End the TaskTrackers whose mailboxes are full. They have not listened for long, so nothing
+    that they run or hold can be relied on.
     """
-    deaf, st.out.deaf = st.out.deaf, []
+    deaf, st.out.deaf = st.out.deaf, {}
     for tracker_id in deaf:
-        if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
+        tracker = st.cluster.trackers.get(tracker_id)
+        if tracker is not None and st.mailboxes[tracker_id].full:
             st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
             words = f"its TaskTracker has not acknowledged its last {MAX_ACTIONS:,} actions"
             gone(st, tracker, words, by_mesos=False)

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from mrmesos.wire.heartbeat import Action, MapOutputs, Numbered
 
 MAX_ACTIONS = 100_000
-"""Most unacknowledged actions. A TaskTracker with more does not listen, and is given up."""
+"""A TaskTracker with so many unacknowledged actions does not listen. The next event gives it up, so
+its mailbox holds at most this many and what one event adds.
+"""
 MAX_ACTIONS_OF_ANSWER = 1_000
 """Most actions in one answer. The others go with the next answers."""
 
@@ -28,18 +30,13 @@ def first_number(life: int) -> int:
     return life * _NUMBERS_OF_A_LIFE + 1
 
 
-class MailboxFull(Exception):
-    """A TaskTracker has MAX_ACTIONS unacknowledged actions."""
-
-
 class Mailbox:
     """The unacknowledged actions of one TaskTracker, in order."""
 
-    __slots__ = ("_limit", "_next", "_sent", "_waiting")
+    __slots__ = ("_next", "_sent", "_waiting")
 
-    def __init__(self, limit: int = MAX_ACTIONS, first: int = 1) -> None:
+    def __init__(self, first: int = 1) -> None:
         """`first` is the number of the first action."""
-        self._limit = limit
         self._next = first
         self._sent = 0  # the highest number in any answer so far
         self._waiting: deque[Numbered] = deque()
@@ -51,10 +48,7 @@ class Mailbox:
         return iter(self._waiting)
 
     def put(self, actions: Iterable[Action]) -> None:
-        """Append actions. News of map outputs joins unsent news of the same job.
-
-        Raises MailboxFull.
-        """
+        """Append actions. News of map outputs joins unsent news of the same job."""
         for action in actions:
             last = self._waiting[-1] if self._waiting else None
             if (
@@ -68,10 +62,6 @@ class Mailbox:
                 # else holds the list before it is sent.
                 last.action.outputs.extend(action.outputs)
                 continue
-            if len(self._waiting) >= self._limit:
-                raise MailboxFull(
-                    f"the TaskTracker has {len(self._waiting)} unacknowledged actions"
-                )
             if isinstance(action, MapOutputs):
                 action = MapOutputs(action.job_id, list(action.outputs))
             self._waiting.append(Numbered(self._next, action))
@@ -82,6 +72,11 @@ class Mailbox:
         done = min(number, self._sent)
         while self._waiting and self._waiting[0].number <= done:
             self._waiting.popleft()
+
+    @property
+    def full(self) -> bool:
+        """Whether the TaskTracker does not listen."""
+        return len(self._waiting) >= MAX_ACTIONS
 
     @property
     def all_sent(self) -> bool:
@@ -126,7 +121,7 @@ class Mailboxes:
         self._boxes.pop(tracker_id, None)
 
     def put(self, tracker_id: str, actions: Iterable[Action]) -> bool:
-        """Add actions. Returns False if the TaskTracker is unknown. Raises MailboxFull."""
+        """Add actions. Returns False if the TaskTracker is unknown."""
         box = self._boxes.get(tracker_id)
         if box is None:
             return False

@@ -15,7 +15,7 @@ from mrmesos.jobtracker.core.model.task_queue import Queues
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_order import Fair, Fifo
 from mrmesos.jobtracker.core.state.journal_changes import Changes
-from mrmesos.jobtracker.core.state.mailbox import Mailboxes, MailboxFull, first_number
+from mrmesos.jobtracker.core.state.mailbox import Mailboxes, first_number
 from mrmesos.jobtracker.core.state.reports import (
     PROFILES_CHARACTERS,
     TAIL_CHARACTERS,
@@ -49,7 +49,7 @@ class State:
     now: float = 0.0
     out: Outbox = field(default_factory=Outbox)
     mailboxes: Mailboxes = field(init=False)
-    """One for each TaskTracker of `cluster`, except those in `out.deaf`."""
+    """One for each TaskTracker of `cluster`."""
     jobs: dict[str, JobInProgress] = field(default_factory=dict)
     ended: EndedJobs = field(init=False)
     chains: Chains = field(default_factory=Chains)
@@ -107,14 +107,10 @@ class State:
 
         If the TaskTracker is gone, nothing happens.
         """
-        try:
-            known = self.mailboxes.put(tracker_id, actions)
-        except MailboxFull:
-            self.mailboxes.forget(tracker_id)
-            self.out.deaf.append(tracker_id)
-            known = True
-        if known:
+        if self.mailboxes.put(tracker_id, actions):
             self.out.woken[tracker_id] = None
+            if self.mailboxes[tracker_id].full:
+                self.out.deaf[tracker_id] = None
 
     def forget_mailbox(self, tracker_id: TrackerId) -> None:
         """A TaskTracker is gone. If it speaks again, it hears that it is unknown, and ends."""

@@ -27,8 +27,8 @@ class Outbox:
     """Commands that go after all others: acknowledgements."""
     woken: dict[TrackerId, None] = field(default_factory=dict)
     """TaskTrackers for which this event brought actions."""
-    deaf: list[TrackerId] = field(default_factory=list)
-    """TaskTrackers whose mailbox became full in this event."""
+    deaf: dict[TrackerId, None] = field(default_factory=dict)
+    """TaskTrackers whose mailbox became full. The next event gives them up."""
 
 
 @dataclass(slots=True)

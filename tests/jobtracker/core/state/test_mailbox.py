@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrmesos.jobtracker.core.state import mailbox
 from mrmesos.jobtracker.core.state.mailbox import (
     MAX_ACTIONS_OF_ANSWER,
     Mailbox,
     Mailboxes,
-    MailboxFull,
 )
 from mrmesos.wire.heartbeat import Action, EndSlot, Leave, MapOutputs, Numbered
 from mrmesos.wire.task import MapOutput
@@ -130,11 +130,19 @@ def test_answers_are_bounded_and_the_rest_follows() -> None:
     assert len(tracker.carried_out) == MAX_ACTIONS_OF_ANSWER + 5
 
 
-def test_a_tracker_that_never_listens_fills_its_box() -> None:
-    box = Mailbox(limit=3)
-    box.put([EndSlot("1"), EndSlot("2"), EndSlot("3")])
-    with pytest.raises(MailboxFull):
-        box.put([Leave("too much")])
+def test_a_tracker_that_never_listens_fills_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "MAX_ACTIONS", 3)
+    box, full = Mailbox(), list[bool]()
+    events: list[list[Action]] = [
+        [EndSlot("1"), EndSlot("2")],
+        [EndSlot("3"), Leave("in the same event")],
+    ]
+    for actions in events:
+        box.put(actions)
+        full.append(box.full)
+    box.to_send()
+    box.acknowledge(2)
+    assert [*full, box.full] == [False, True, False]
 
 
 def test_unknown_and_forgotten_trackers() -> None:
