@@ -184,6 +184,15 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "TaskTrackers outlive the JobTracker": (
         ("trackers.send_all_away", "tracker.state is not TrackerState.LEAVING", "False"),
     ),
+    "more memory than the job's cap": (
+        ("more_memory.more_mb", "min(2 * had, cap, largest)", "2 * had"),
+    ),
+    "less memory after a death of too little": (
+        ("more_memory.more_mb", "max(had, min(2 * had, cap, largest))", "had // 2"),
+    ),
+    "a job that no agent can run waits": (
+        ("deadlines.tick", "job.settings.strict and (words := impossible(st, job))", "False"),
+    ),
     "roles are mixed": (
         ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
     ),
@@ -251,6 +260,9 @@ CAUGHT: dict[str, tuple[int, str]] = {
     "a task whose end was told runs again after a restart": (1, "tasks"),
     "a silent warm TaskTracker stays in the place of a healthy one": (3, "silent"),
     "TaskTrackers outlive the JobTracker": (3, "rough"),
+    "more memory than the job's cap": (3, "tasks"),
+    "less memory after a death of too little": (3, "tasks"),
+    "a job that no agent can run waits": (10, "tasks"),
     "roles are mixed": (2, "chains"),
 }
 """Worlds that catch a mutant which the very first ones do not. They run first, which spares the

@@ -16,6 +16,7 @@ from mrmesos.simulator.faults.fault_plan import FaultPlan, random_plan
 from mrmesos.simulator.faults.machines import FaultyAgent, FaultySlot, FaultyTracker
 from mrmesos.simulator.machines import Amounts
 from mrmesos.wire import heartbeat as hb
+from mrmesos.wire.ids import TaskKind
 
 Place = tuple[str, str]
 """A job's priority and its pool."""
@@ -45,7 +46,11 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.rng = random.Random(seed)
         self.users = random.Random(f"users of {seed}")
         """Decides the requests of users about running jobs."""
-        self.faults = faults if faults is not None else random_plan(self.rng, self.users)
+        self.limits = random.Random(f"limits of {seed}")
+        """Decides about memory, and about jobs that no agent can run."""
+        if faults is None:
+            faults = random_plan(self.rng, self.users, self.limits)
+        self.faults = faults
         self.session = "session" if seed % 3 == 1 else ""  # of all jobs
         self.racks = self.rng.random() < 0.5
         self.history: list[str] = []
@@ -62,6 +67,10 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         self.conf = Conf({**CONF, **fair, **more, **cap, **self.more_conf})
         self.core = JobTracker(self.conf, "202611201130")
         self.disks: dict[str, str] = {}  # that jobs ask for
+        self.impossible: dict[str, str] = {}
+        """Jobs that no agent can run, each with words that must be in its error."""
+        self.memory: dict[tuple[str, TaskKind], int] = {}
+        """By job and kind: the memory of the last attempt in MiB."""
         self.away: dict[
             str, ev.Unavailability | None
         ] = {}  # by agent: the unavailability that the core knows

@@ -101,6 +101,7 @@ class CrashingWorld(FaultWorld):
 
     def start_anew(self, known: list[object] | None) -> None:
         self.life += 1
+        self.memory.clear()  # a loss of power may undo the last raise
         self.note(f"=== life {self.life}")
         self.down, self.dies_in = False, None
         self.core = JobTracker(self.conf, f"2026112012{self.life:02d}", journal=True)
@@ -260,7 +261,7 @@ def picture(core: JobTracker) -> list[object]:
             (g, n, v) for g, names in job.counters.won.items() for n, v in names.items() if v
         )
         jobs.append((job.id, job.state, tasks, ended, failures, won))
-        jobs.append((job.settings.priority, job.settings.pool))
+        jobs.append((job.settings.priority, job.settings.pool, job.spec.raised))
         jobs.append(
             (
                 job.counters.own,

@@ -13,6 +13,10 @@ class FaultPlan:
     """
 
     attempt_fails: float = 0.0
+    out_of_memory: float = 0.0
+    """The part of the failed attempts that died of too little memory."""
+    impossible: float = 0.0
+    """A user submits a job that no agent can run, with `job.fail-if-impossible`."""
     heartbeat_lost: float = 0.0
     heartbeat_doubled: float = 0.0
     launch_fails: float = 0.0
@@ -47,9 +51,10 @@ class FaultPlan:
     until: float = 120.0
 
 
-def random_plan(rng: random.Random, users: random.Random) -> FaultPlan:
+def random_plan(rng: random.Random, users: random.Random, limits: random.Random) -> FaultPlan:
     """Each kind of fault occurs in about half of the worlds. `users` decides the requests of users,
-    and the faults of their jobs.
+    and the faults of their jobs. `limits` decides about memory, and about jobs that no agent can
+    run.
     """
 
     def some(most: float, rng: random.Random = rng) -> float:
@@ -59,6 +64,8 @@ def random_plan(rng: random.Random, users: random.Random) -> FaultPlan:
         move_job=some(0.6, users),
         unkept=some(0.01, users),
         store_silent=some(0.5, users),
+        out_of_memory=some(1.0, limits),
+        impossible=some(0.4, limits),
         attempt_fails=some(0.3),
         heartbeat_lost=some(0.4),
         heartbeat_doubled=some(0.4),

@@ -18,9 +18,9 @@ from mrmesos.simulator.faults.base import DRAIN
 from mrmesos.simulator.faults.fault_plan import FaultPlan
 from mrmesos.simulator.faults.trackers import FaultyTrackers
 from mrmesos.wire import heartbeat as hb
-from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind, TrackerId, parse_attempt
-from mrmesos.wire.job import JobState
-from mrmesos.wire.task import Attempt, ErrorKind
+from mrmesos.wire.ids import SETS, AgentId, HostName, SlotId, TaskKind, TrackerId, parse_attempt
+from mrmesos.wire.job import JobState, memory_setting
+from mrmesos.wire.task import Attempt, AttemptError, ErrorKind
 
 BACKUPS_MAX = 2
 STORE_WORDS = "the store does not answer"
@@ -37,6 +37,8 @@ class CheckedWorld(FaultyTrackers):
         super().__init__(seed, faults)
         self.strays: dict[str, float] = {}
         # attempts that began because the previous attempt was unheard
+        self.more_memory: set[str] = set()  # jobs whose attempts got more than was set
+        self.found_impossible: set[str] = set()
         self.urgent: set[str] = set()
 
     def check_all_given_back(self) -> None:
@@ -162,6 +164,7 @@ class CheckedWorld(FaultyTrackers):
         near.
         """
         for attempt, agent_id in attempts:
+            self.check_memory(attempt)
             self.check_attempt(attempt.attempt_id, self.agents[agent_id].hostname)
             asked = self.job_roles.get(attempt.job_id)
             assert asked in (None, self.role_of[attempt.slot_id]), "resources of another role"
@@ -176,11 +179,29 @@ class CheckedWorld(FaultyTrackers):
                 held = {name: held[name] + slot.taken.get(name, 0) for name in cap}
             assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
 
+    def check_memory(self, attempt: Attempt) -> None:
+        """An attempt has no more memory than its slot, and no less than the last one of its kind.
+        It gets more than its users set only up to the cap of its job.
+        """
+        name = parse_attempt(attempt.attempt_id)
+        job, kind = self.core.st.jobs[name.job_id], TaskKind(name.kind)
+        setting, mb = memory_setting(kind).name, job.settings.need(kind)["mem"] // 1000
+        assert attempt.memory_mb in (0, mb), "not the memory of its job"
+        raised = {each.setting: each.before_mb for each in job.spec.raised}
+        most = max(raised.get(setting, mb), job.settings.memory_max_mb)
+        assert mb <= most, f"{mb} MiB, and at most {most} MiB are allowed"
+        assert mb >= self.memory.get((job.id, kind), 0), "less memory than the last attempt"
+        capacity = self.core.st.cluster.slots[SlotId(attempt.slot_id)].capacity
+        assert mb * 1000 <= capacity["mem"], "more memory than its slot has"
+        self.memory[job.id, kind] = mb
+        self.more_memory.update([job.id] if setting in raised else [])
+
     def check_attempt(self, attempt_id: str, host: str) -> None:
         """No attempt starts beside another attempt of its task. There is no backup too many. No
         attempt starts on a host that its job or all jobs avoid.
         """
         job = self.core.st.jobs[parse_attempt(attempt_id).job_id]
+        assert job.id not in self.impossible, "no agent can run this job"
         attempt = job.running[attempt_id]
         most = job.settings.maxattempts(attempt.task.kind)
         assert attempt.task.failures < most, "it failed too often to be tried again"
@@ -245,5 +266,18 @@ class CheckedWorld(FaultyTrackers):
             f = self.faults
             may = f.attempt_fails or f.bad_hosts or f.plan_fails or f.commit_fails or f.launch_fails
             silent = f.silence or f.heartbeat_lost or f.unheard
+            if (words := self.impossible.get(job_id)) is not None:
+                self.check_impossible(job_id, status.error, words)
+                return
             may = may or job_id in self.unkept
             assert may or status.error.kind is ErrorKind.LOST or silent, status.error
+
+    def check_impossible(self, job_id: str, error: AttemptError, words: str) -> None:
+        """A job that no agent can run fails with this reason, unless another error came first."""
+        if error.kind is ErrorKind.SETTINGS:
+            assert words in error.message, error
+            self.found_impossible.add(job_id)
+            return
+        f = self.faults
+        earlier = f.plan_fails or f.launch_fails or job_id in self.unkept
+        assert earlier or error.kind is ErrorKind.LOST, error

@@ -236,6 +236,8 @@ class FaultyTrackers(FaultyMesos):
                     if self.chance(self.faults.damage):
                         self.damaged.add((attempt_id, partition))
         failed, free = state is AttemptState.FAILED, isinstance(attempt.task, FreeTask)
+        memory = failed and self.limits.random() < self.faults.out_of_memory
+        kind = ErrorKind.MEMORY if memory else ErrorKind.USER_CODE
         tracker.reports[attempt_id] = AttemptReport(
             attempt_id=attempt_id,
             slot_id=slot.id,
@@ -243,7 +245,7 @@ class FaultyTrackers(FaultyMesos):
             started=started,
             ended=self.now,
             counters={"task": {"RECORDS": 1}},
-            error=AttemptError(kind=ErrorKind.USER_CODE, message="boom") if failed else None,
+            error=AttemptError(kind=kind, message="boom") if failed else None,
             result=FreeResult(value=attempt_id.encode()) if free else None,
         )
         self.heartbeat(tracker)

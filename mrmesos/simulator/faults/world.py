@@ -30,6 +30,10 @@ from mrmesos.wire.task import AttemptError, ErrorKind
 
 USER = "user"
 """The users who submit jobs. A job without a pool is in the pool of its user."""
+TOO_LARGE_MB = "9999"
+"""No agent has so much memory."""
+MEMORY_MAX_MB = ("0", "1024", "1500", "1500")
+"""Each agent has so much. With a higher cap, a job may wait for a large agent that was lost."""
 LIMIT_SECONDS = 4000.0
 CLOSE_SECONDS = LEAVE_SECONDS + 5.0
 """All TaskTrackers are gone within this time after the JobTracker ends. Mesos ends a TaskTracker
@@ -176,6 +180,7 @@ class FaultWorld(CheckedWorld):
     def submit(self) -> None:
         job_id = self.core.next_job_id()
         maps, reduces, conf = self.random_job()
+        maps = self.may_be_impossible(job_id, maps, conf)
         self.specs[job_id] = (maps, reduces)
         if len(self.roles) > 1 and self.rng.random() < 0.5:
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
@@ -195,6 +200,7 @@ class FaultWorld(CheckedWorld):
         conf = {
             "map.memory.mb": str(self.rng.choice([128, 512, 1024])),
             "reduce.memory.mb": str(self.rng.choice([256, 1024])),
+            "task.memory.max.mb": self.limits.choice(MEMORY_MAX_MB),
             "map.cpus": str(self.rng.choice([0.05, 0.5, 1.0])),
             "reduce.cpus": str(self.rng.choice([0.5, 1.0])),
             "job.priority": self.rng.choice(["HIGH", "NORMAL", "VERY_LOW"]),
@@ -209,6 +215,18 @@ class FaultWorld(CheckedWorld):
             "job.reduce.slowstart.completedmaps": str(self.rng.choice([0.0, 0.3, 1.0])),
         }
         return maps, reduces, conf
+
+    def may_be_impossible(self, job_id: str, maps: int, conf: dict[str, str]) -> int:
+        """Perhaps no agent can run the new job. Returns the number of its maps."""
+        if self.limits.random() >= self.faults.impossible:
+            return maps
+        conf["job.fail-if-impossible"] = "true"
+        if self.limits.random() < 0.5:
+            conf["job.constraints"], self.impossible[job_id] = "disk = tape", "disk = tape"
+        else:
+            conf["map.memory.mb"] = conf["reduce.memory.mb"] = TOO_LARGE_MB
+            self.impossible[job_id] = "the largest offer seen"
+        return max(1, maps)  # a job without tasks would succeed
 
     def kill_job(self, job_id: str) -> None:
         status = queries.job_status(self.core.st, job_id)

@@ -111,6 +111,19 @@ def test_worlds_have_slow_tasks_and_hosts_that_fail() -> None:
     assert seen["BLACKLISTED_HOSTS"] > 5
 
 
+def test_attempts_get_more_memory_and_impossible_jobs_fail() -> None:
+    more: set[str] = set()
+    impossible: set[str] = set()
+    for seed in range(12):
+        faults = FaultPlan(attempt_fails=0.2, out_of_memory=1.0, impossible=0.3)
+        world = FaultWorld(seed, faults, agents=3, jobs=4)
+        world.run()
+        more |= {f"{seed} {job_id}" for job_id in world.more_memory}
+        impossible |= {f"{seed} {job_id}" for job_id in world.found_impossible}
+    assert len(more) > 5
+    assert len(impossible) > 5
+
+
 def test_lost_and_late_messages_alone_never_fail_a_job() -> None:
     faults = FaultPlan(
         heartbeat_lost=0.4, heartbeat_doubled=0.4, rescind=0.3, disconnect=0.05, silence=0.03
