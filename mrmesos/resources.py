@@ -144,10 +144,31 @@ def ports_in(resources: Iterable[Resource]) -> tuple[int, ...]:
 
 
 def describe(amounts: Amounts) -> str:
-    """`2 CPUs, 1024 MiB of memory` and further resources, for people."""
-    units = {"cpus": "CPUs", "mem": "MiB of memory", "disk": "MiB of disk"}
-    words = (f"{n / 1000:.12g} {units.get(name, name)}" for name, n in sorted(amounts.items()))
-    return ", ".join(words) or "none"
+    """`2 CPUs, 1 GiB of memory` and further resources, for people."""
+    return ", ".join(_words(name, amount) for name, amount in sorted(amounts.items())) or "none"
+
+
+def _words(name: str, amount: int) -> str:
+    number = f"{amount / 1000:,.12g}"
+    match name:
+        case "cpus" | "gpus":
+            return f"{number} {name[:-1].upper()}{'s' if amount != 1000 else ''}"
+        case "mem" | "disk":
+            return f"{mebibytes(amount / 1000)} of {'memory' if name == 'mem' else 'disk'}"
+        case _:
+            return f"{number} {name}"
+
+
+def mebibytes(number: float) -> str:
+    """`512 MiB`, `1.5 GiB`. Never rounded: 1025 MiB stay `1,025 MiB`, because a reader compares
+    what a task needs with what there is.
+    """
+    unit = "MiB"
+    for larger in ("GiB", "TiB"):
+        if number < 1024 or (number * 10) % 1024:
+            break
+        number, unit = number / 1024, larger
+    return f"{number:,.12g} {unit}"
 
 
 def _amount(resource: Resource) -> int | None:

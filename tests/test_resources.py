@@ -18,6 +18,7 @@ from mrmesos.resources import (
     Pool,
     Resource,
     describe,
+    mebibytes,
     milli,
     parse_scalars,
     take,
@@ -50,7 +51,28 @@ def test_bad_text(text: str) -> None:
 
 def test_amounts_in_words() -> None:
     assert describe({"mem": 512_000, "cpus": 1500}) == "1.5 CPUs, 512 MiB of memory"
-    assert describe({"disk": 100_000_000_000}) == "100000000 MiB of disk"
+    assert describe({"disk": 100_000_000_000}) == "100,000,000 MiB of disk"
+    assert describe({"cpus": 1000, "gpus": 1000}) == "1 CPU, 1 GPU"
+    assert describe({"cpus": 500, "gpus": 2000}) == "0.5 CPUs, 2 GPUs"
+    assert describe({"mem": 1536_000}) == "1.5 GiB of memory"
+    assert describe({"db": 1000}) == "1 db"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 MiB"),
+        (1023, "1,023 MiB"),
+        (1024, "1 GiB"),
+        (1025, "1,025 MiB"),
+        (3584, "3.5 GiB"),
+        (1 << 20, "1 TiB"),
+        (1 << 30, "1,024 TiB"),
+    ],
+)
+def test_sizes_are_short_and_never_rounded(number: int, words: str) -> None:
+    assert mebibytes(number) == words
+
     assert describe({}) == "none"
 
 

@@ -20,6 +20,7 @@ from mrmesos.client.spool import reads_pipe
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import SETTINGS, Conf
 from mrmesos.conf.layers import Layers
+from mrmesos.jobtracker.history.words import size
 from mrmesos.wire.chain import ChainSpec
 from mrmesos.wire.job import JobSpec
 
@@ -217,9 +218,4 @@ def _split_lines(splits: tuple[PlannedSplit, ...]) -> Iterator[str]:
 
 def _amount(number: int) -> str:
     """Bytes for people: `12.3 MiB`."""
-    amount, unit = float(number), "bytes"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{number:,} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+    return f"{number:,} bytes" if number < 1024 else size(number)

@@ -20,6 +20,7 @@ from mrmesos.client.machine import AgentSize, machine_size
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.conf import Conf, Setting
 from mrmesos.forking import Forked, may_fork, our_command
+from mrmesos.resources import describe, mebibytes, milli
 
 START_SECONDS = 60.0
 """It takes 1 to 2 s on an idle machine. Two cores with a load of 20 needed more than 20 s."""
@@ -53,14 +54,19 @@ def check_fits(size: AgentSize, agents: int, conf: Conf, num_reducers: int) -> N
         memory, cpus = conf.get_as(memory_setting), conf.get_as(cpus_setting)
         if memory + tracker_mb > size.mem:
             raise UsageProblem(
-                f"a {kind} attempt needs {memory} MiB beside the TaskTracker's {tracker_mb}, but "
-                f"an agent here has {size.mem}; lower {memory_setting.name} with -D{fewer}"
+                f"a {kind} attempt needs {mebibytes(memory)} beside the TaskTracker's "
+                f"{mebibytes(tracker_mb)}, but an agent here has {mebibytes(size.mem)}; "
+                f"lower {memory_setting.name} with -D{fewer}"
             )
         if cpus > size.cpus:
             raise UsageProblem(
-                f"a {kind} attempt needs {cpus:g} CPUs, but an agent here has {size.cpus:g}; "
+                f"a {kind} attempt needs {_cpus(cpus)}, but an agent here has {_cpus(size.cpus)}; "
                 f"lower {cpus_setting.name} with -D{fewer}"
             )
+
+
+def _cpus(number: float) -> str:
+    return describe({"cpus": milli(number)})
 
 
 class LocalCluster:

@@ -217,7 +217,7 @@ def test_an_error_names_the_record_and_the_session_goes_on(session: Session, tex
     ):
         with pytest.raises(JobError, match=words):
             session.run(job, inputs)  # type: ignore[arg-type]
-    with pytest.raises(JobError, match="needs 1000 CPUs"):
+    with pytest.raises(JobError, match="needs 1,000 CPUs"):
         session.run(Count, text, conf={"map.cpus": 1000})
     assert session.run(Count, text).take(1) == [("a", 2)]
 

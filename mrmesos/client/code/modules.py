@@ -22,6 +22,7 @@ from types import ModuleType
 
 from mrmesos.client.code.script import is_engines, is_installed
 from mrmesos.client.terminal.errors import UsageProblem
+from mrmesos.resources import mebibytes
 
 MAX_MODULES_BYTES = 64 << 20
 
@@ -66,8 +67,9 @@ def zipped(modules: dict[str, Path]) -> bytes:
     if total > MAX_MODULES_BYTES:
         largest = max(files, key=lambda each: each[1].stat().st_size)[1]
         raise UsageProblem(
-            f"the modules beside the script ({', '.join(sorted(modules))}) have {total >> 20} MiB, "
-            f"over {MAX_MODULES_BYTES >> 20} MiB; send data files with --files (the largest file "
+            f"the modules beside the script ({', '.join(sorted(modules))}) have "
+            f"{mebibytes(total >> 20)}, over {mebibytes(MAX_MODULES_BYTES >> 20)}; send data files "
+            f"with --files (the largest file "
             f"is {largest})"
         )
     packed = io.BytesIO()

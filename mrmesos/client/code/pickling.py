@@ -19,6 +19,7 @@ from mrmesos.client.code.script import ImportedScript, has_own_frames
 from mrmesos.client.terminal.errors import UsageProblem, one_line
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.code.user_script import install
+from mrmesos.resources import mebibytes
 from mrmesos.task.drivers.user_code import trimmed_traceback
 
 MAX_CODE_BYTES = 64 << 20
@@ -77,8 +78,8 @@ def pickle_alone(job: Job, travelling: Sequence[ModuleType]) -> bytes:
 def _checked(job: Job, code: bytes) -> bytes:
     if len(code) > MAX_CODE_BYTES:
         raise UsageProblem(
-            f"{type(job).__name__} has {len(code) >> 20} MiB when pickled, over "
-            f"{MAX_CODE_BYTES >> 20} MiB; read large data in setup() instead"
+            f"{type(job).__name__} has {mebibytes(len(code) >> 20)} when pickled, over "
+            f"{mebibytes(MAX_CODE_BYTES >> 20)}; read large data in setup() instead"
         )
     return code
 

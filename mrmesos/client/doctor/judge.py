@@ -20,6 +20,7 @@ from mrmesos.client.doctor.facts import (
     PlaceFacts,
     UriFacts,
 )
+from mrmesos.resources import mebibytes
 
 CLOCK_SECONDS = 5.0
 """If clocks differ by more than this, times in logs and histories are useless. Requests still
@@ -116,7 +117,7 @@ def _place(place: PlaceFacts, where: str) -> Diagnosis:
 
 
 def _disk(path: str, what: str, free_mb: int, where: str) -> Diagnosis:
-    said = f"{path} ({what}) has {free_mb:,} MiB free"
+    said = f"{path} ({what}) has {mebibytes(free_mb)} free"
     remedy = "remove files there, or let TMPDIR or Mesos' --work_dir name a larger disk"
     if free_mb < DISK_FULL_MB:
         return Diagnosis(Level.WRONG, "disk", where, said, remedy)

@@ -15,6 +15,7 @@ from mrmesos.conf import IO_SORT_MB, Conf, ConfError
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import FILES, SPLIT, Spread
 from mrmesos.jobtracker.history.words import count, duration, percent, size
+from mrmesos.resources import mebibytes
 from mrmesos.wire.explain import Finding
 from mrmesos.wire.ids import SETS, TaskKind
 from mrmesos.wire.job import AttemptRow
@@ -323,7 +324,7 @@ def _memory(record: HistoryRecord) -> Iterator[Finding]:
         yield Finding(
             what="memory",
             words=f"{raised.attempt_id} died of too little memory; later {kind}s get "
-            f"{raised.mb:,} MiB and not {raised.before_mb:,}; {count(len(died))} "
+            f"{mebibytes(raised.mb)} and not {mebibytes(raised.before_mb)}; {count(len(died))} "
             f"{kind}{'s'[: len(died) != 1]} died so",
             help=f"{raised.setting}={raised.mb} from the start; task.memory.max.mb is the most",
             seconds=sum(_seconds(row) for row in died),

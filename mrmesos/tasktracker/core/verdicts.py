@@ -6,6 +6,7 @@ import signal
 
 import msgspec
 
+from mrmesos.resources import mebibytes
 from mrmesos.tasktracker.core.state import AttemptLimits, RunningAttempt, Verdict
 from mrmesos.wire.task import (
     Attempt,
@@ -41,7 +42,7 @@ def crashed(status: int | None, position: str, limits: AttemptLimits, peak_bytes
         return failed(
             ErrorKind.MEMORY,
             f"killed by signal 9 (SIGKILL), probably by the kernel: it used "
-            f"{peak_bytes // _MEBI:,} of its {limits.memory_mb:,} MiB"
+            f"{mebibytes(peak_bytes // _MEBI)} of its {mebibytes(limits.memory_mb)}"
             f"{_while(position)}; raise {limits.memory_setting}",
         )
     if status is None:
@@ -57,7 +58,7 @@ def over_memory(used_bytes: int, limits: AttemptLimits, position: str) -> Verdic
     """The attempt's processes used too much memory."""
     return failed(
         ErrorKind.MEMORY,
-        f"used {used_bytes // _MEBI:,} MiB, over its limit of {limits.memory_mb:,} MiB"
+        f"used {mebibytes(used_bytes // _MEBI)}, over its limit of {mebibytes(limits.memory_mb)}"
         f"{_while(position)}; raise {limits.memory_setting}",
     )
 

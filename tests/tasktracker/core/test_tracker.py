@@ -318,7 +318,7 @@ def test_too_much_memory_in_words() -> None:
     assert core.tell(over) == [cmd.KillWorker(1)]
     core.tell(ev.WorkerExited(1, -9))
     assert core.error(attempt) == (
-        "memory: used 1,300 MiB, over its limit of 1,024 MiB "
+        "memory: used 1,300 MiB, over its limit of 1 GiB "
         "while reading ok: between offsets 0 and 1; raise map.memory.mb"
     )
 
@@ -347,7 +347,7 @@ def test_raised_memory_is_the_attempts_limit() -> None:
     assert run.memory_limit_mb == 4096
     core.tell(ev.WorkerOverMemory(1, attempt.attempt_id, 5000 << 20))
     core.tell(ev.WorkerExited(1, -9))
-    assert "over its limit of 4,096 MiB" in core.error(attempt)
+    assert "over its limit of 4 GiB" in core.error(attempt)
 
 
 def test_a_silent_attempt_times_out_and_an_active_one_does_not() -> None:

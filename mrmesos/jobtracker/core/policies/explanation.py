@@ -242,7 +242,7 @@ def _share(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     weights = sum(pool.share.weight for pool in pools.values())
     due = max(mine.share.least, st.cluster.size.get("cpus", 0) * mine.share.weight // weights)
     words = (
-        f"pool {mine.name} uses {mine.used / 1000:g} CPUs of the {due / 1000:.3g} due to it; "
+        f"pool {mine.name} uses {describe({'cpus': mine.used})} of the {due / 1000:.3g} due to it; "
         f"{named([pool.name for pool in first])} has less of its share and goes first"
     )
     help_words = "the pool's weight and min in pools"

@@ -24,6 +24,7 @@ from mrmesos.jobtracker.core.scheduling.find_task import (
 )
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
+from mrmesos.resources import describe
 from mrmesos.wire.explain import Reason, Why
 from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState
@@ -88,7 +89,7 @@ def test_offers_too_small_of_what_and_by_how_much() -> None:
     assert reason.agents == 2
     assert reason.words == (
         "the offers are too small: the last one of a lacked 0.5 CPUs for a map, which needs 2 "
-        "CPUs, 1024 MiB of memory, with its TaskTracker"
+        "CPUs, 1 GiB of memory, with its TaskTracker"
     )
     assert "map.cpus" in reason.help
 
@@ -99,8 +100,8 @@ def test_more_than_any_agent_has() -> None:
     hands.offer("a")
     reason = only(hands, job)
     assert reason.why is Why.TOO_LARGE
-    assert "needs 1 CPUs, 16384 MiB of memory" in reason.words
-    assert "the nearest agent lacks 8320 MiB of memory" in reason.help
+    assert "needs 1 CPU, 16 GiB of memory" in reason.words
+    assert "the nearest agent lacks 8,320 MiB of memory" in reason.help
 
 
 def test_constraints_that_no_agent_or_only_some_meet() -> None:
@@ -172,7 +173,9 @@ def test_below_the_share() -> None:
     pool = next(p for p in order.pools() if p.name == "adhoc")
     assert pool.used
     reason = reasons(hands, mine)[Why.SHARE]
-    assert reason.words.startswith(f"pool adhoc uses {pool.used / 1000:g} CPUs of the 1.12 due")
+    assert reason.words.startswith(
+        f"pool adhoc uses {describe({'cpus': pool.used})} of the 1.12 due"
+    )
     assert "etl has less of its share and goes first" in reason.words
 
 
@@ -180,7 +183,7 @@ def test_over_the_quota() -> None:
     hands = Hands({"mesos.cpus.max": "1"})
     job = hands.job(maps=2)
     hands.offer("a", "b")
-    assert reasons(hands, job)[Why.QUOTA].words == "this JobTracker may hold no more than 1 CPUs"
+    assert reasons(hands, job)[Why.QUOTA].words == "this JobTracker may hold no more than 1 CPU"
 
 
 def test_a_resource_of_the_whole_cluster_is_exhausted() -> None:

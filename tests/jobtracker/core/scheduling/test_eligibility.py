@@ -239,7 +239,7 @@ def test_why_a_job_waits_that_the_cap_keeps_from_running() -> None:
     later = hands.job(maps=1, job_priority="VERY_HIGH")
     hands.offers_of(hands.one("b"))
     hands.later(6)
-    assert hands.status(later).waiting == "this JobTracker may hold no more than 1 CPUs"
+    assert hands.status(later).waiting == "this JobTracker may hold no more than 1 CPU"
 
 
 def test_what_only_a_small_agent_has_is_not_too_much() -> None:

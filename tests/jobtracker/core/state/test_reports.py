@@ -96,8 +96,8 @@ def test_it_is_said_why_nothing_runs() -> None:
     assert waiting(hands, job) == "no offers received from Mesos"
     hands.offer("a", cpus=2, mem=4000)
     assert waiting(hands, job) == (
-        "the largest offer seen had 2 CPUs, 4000 MiB of memory, but a map needs 1 CPUs, "
-        "4000 MiB of memory, and 128 MiB of memory for its TaskTracker"
+        "the largest offer seen had 2 CPUs, 4,000 MiB of memory, but a map needs 1 CPU, "
+        "4,000 MiB of memory, and 128 MiB of memory for its TaskTracker"
     )
     hands.do(ev.Disconnected())
     assert waiting(hands, job) == "not connected to the Mesos master"
