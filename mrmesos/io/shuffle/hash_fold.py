@@ -62,9 +62,9 @@ class HashFold:
     """Partial results of an aggregate by key, within `max_bytes`. For one thread.
 
     New records are folded by `first` (partial results by `merge`) in small pieces that fit the
-    processor's caches. While keys repeat often, Arrow numbers them first, and only one of each is
-    hashed. When the results grow too large, they are folded again, by ranges of hashes, which also
-    fit the caches. Raises RecordTypeError and the errors of folds.
+    processor's caches. While long keys repeat often, Arrow numbers them first, and only one of each
+    is hashed. When the results grow too large, they are folded again, by ranges of hashes, which
+    also fit the caches. Raises RecordTypeError and the errors of folds.
     """
 
     def __init__(self, aggregate: type[Aggregate], first: Fold, max_bytes: int) -> None:
@@ -75,7 +75,7 @@ class HashFold:
         self._held: list[Hashed] = []
         self._held_bytes = 0
         self._is_folded = True
-        self._repeat = False  # whether keys repeated often in the last piece
+        self._repeat = False  # whether long keys repeated often in the last piece
 
     def has_room(self, batch: pa.RecordBatch) -> bool:
         """Whether the batch still fits; if not, call `take` before `add`."""
@@ -116,7 +116,7 @@ class HashFold:
             column = sort_column(batch)
             hashes = hash_column(coded(column) if SORT in batch.schema.names else column)
             piece = _folded(batch, hashes, self._first, self._n)
-        self._repeat = len(piece.hashes) <= _REPEATING * batch.num_rows
+        self._repeat = _repeat(piece.batch.column(KEY), batch.num_rows)
         self._hold(piece)
 
     def _hold(self, piece: Hashed) -> None:
@@ -153,11 +153,20 @@ def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
 
 
+def _repeat(keys: pa.Array, records: int) -> bool:
+    """Whether keys repeat often, and most are long. Then to number the next records pays.
+
+    Texts of up to eight bytes are hashed and compared faster than Arrow looks them up.
+    """
+    if len(keys) > _REPEATING * records or not is_binary_like(keys):
+        return False
+    return 2 * int(np.count_nonzero(_sizes(keys) > _INJECTIVE)) > len(keys)
+
+
 def _numbered(batch: pa.RecordBatch, how: Fold, n: int) -> Hashed | None:
     """The same as `_folded`, with a hash of each key instead of each record.
 
-    This is faster if keys repeat often, because Arrow's table of few keys fits the caches. None if
-    the keys are no plain texts, or too many.
+    None if the keys are no plain texts, or too many.
     """
     column = batch.column(KEY)
     if SORT in batch.schema.names or not is_binary_like(column) or column.null_count:

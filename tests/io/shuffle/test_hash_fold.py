@@ -168,7 +168,7 @@ def test_keys_that_repeat_often_are_numbered_and_folded_alike(
     weaken: Callable[[Hashes], Hashes],
     as_key: Callable[[str], str | bytes],
 ) -> None:
-    words = ["", "a", "b\0", "two words", "the same eight", "the same nine", "x" * 200]
+    words = ["", "a", "zero \0 zero", "two words", "the same eight", "the same nine", "x" * 200]
     keys = [as_key(words[row * row % 11 % 7]) for row in range(400)]
     whole = encode_pairs(keys, [row * 0.1 for row in range(400)])
     batches = [whole.slice(first, 100) for first in range(0, 400, 100)]
@@ -182,12 +182,18 @@ def test_keys_that_repeat_often_are_numbered_and_folded_alike(
     assert [each.schema for each in found] == [each.schema for each in expected]
 
 
-def test_too_many_keys_are_not_numbered() -> None:
-    batches = [encode_pairs(list("abcabcabcabc"), list(range(12)))] * 2
-    with hashed_by(HASHES["good"], _ENOUGH_ROWS=12, _NUMBERED_MAX=2):
-        (found,) = folded(Sum, batches, 1 << 20)
-    assert values_by_key([found]) == {
-        canonical(key): [2 * sum(range(at, 12, 3))] for at, key in enumerate("abc")
+@pytest.mark.parametrize(("length", "most", "looked"), [(9, 2, 1), (9, 3, 1), (8, 3, 0)])
+def test_short_keys_and_too_many_keys_are_not_numbered(length: int, most: int, looked: int) -> None:
+    keys = ["abc"[row % 3] * length for row in range(12)]
+    fold = HashFold(Sum, "sum", 1 << 20)
+    numbered = mock.Mock(wraps=hash_fold._numbered)
+    with hashed_by(HASHES["good"], _ENOUGH_ROWS=12, _NUMBERED_MAX=most, _numbered=numbered):
+        for _ in range(2):
+            fold.add(encode_pairs(keys, list(range(12))))
+        found = [each.batch for each in fold.take()]
+    assert numbered.call_count == looked
+    assert values_by_key(found) == {
+        canonical(key): [2 * sum(range(at, 12, 3))] for at, key in enumerate(keys[:3])
     }
 
 
