@@ -70,7 +70,7 @@ def same(given: str, wanted: str) -> bool:
 
 def _mac(key: str, *parts: str) -> str:
     """The MAC of some parts. No part has a newline; the first names the MAC's purpose."""
-    return hmac.digest(key.encode(), "\n".join(parts).encode(), "sha256").hex()
+    return hmac.new(key.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def _reply(key: str, mac: str, body_sha256: str) -> str:
