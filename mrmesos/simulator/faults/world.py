@@ -225,6 +225,7 @@ class FaultWorld(CheckedWorld):
             conf["job.constraints"], self.impossible[job_id] = "disk = tape", "disk = tape"
         else:
             conf["map.memory.mb"] = conf["reduce.memory.mb"] = TOO_LARGE_MB
+            conf["job.constraints"] = ""  # or else the agents that meet them may be gone
             self.impossible[job_id] = "the largest offer seen"
         return max(1, maps)  # a job without tasks would succeed
 
