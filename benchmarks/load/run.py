@@ -3,8 +3,9 @@
 This process plays Mesos and all TaskTrackers; their core, heartbeats and signatures are those of
 production, and an attempt is a timer. The JobTracker is a process of its own with a journal, on
 CPU 0; this one is on the last CPU. Prints attempts that ended a second, heartbeat latencies (from
-sending the report of an ended attempt until the answer, which brings the next one), and the
-JobTracker's CPU time an attempt.
+sending the report of an ended attempt until the answer, which brings the next one), the
+JobTracker's CPU time an attempt, and how much of a core this process took. If that is nearly a
+whole core, the figures are those of the load, not of the JobTracker.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.load.played_cluster import PlayedContainers, start_cluster
@@ -80,9 +82,11 @@ async def submit(
 
 async def steady(
     pid: int, tally: Tally, options: argparse.Namespace
-) -> tuple[float, int, float, int]:
-    """CPU seconds and ended attempts at a quarter and at nine tenths of the job's attempts."""
-    marks: list[tuple[float, int]] = []
+) -> tuple[float, int, float, int, float]:
+    """CPU seconds and ended attempts at a quarter and at nine tenths of the job's attempts; the
+    CPU seconds of this process between them.
+    """
+    marks: list[tuple[float, int, float]] = []
     for share in (0.25, 0.9):
         deadline = asyncio.get_running_loop().time() + 600
         while len(tally.ends) < share * options.attempts:
@@ -91,9 +95,9 @@ async def steady(
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"only {len(tally.ends):,} attempts have ended")
             await asyncio.sleep(0.05)
-        marks.append((cpu_of(pid), len(tally.ends)))
-    (first, begun), (last, ended) = marks
-    return first, begun, last, ended
+        marks.append((cpu_of(pid), len(tally.ends), time.process_time()))
+    (first, begun, own), (last, ended, own_last) = marks
+    return first, begun, last, ended, own_last - own
 
 
 def cpu_of(pid: int) -> float:
@@ -104,9 +108,11 @@ def cpu_of(pid: int) -> float:
     return process.cpu
 
 
-def report(tally: Tally, cpu: tuple[float, int, float, int], options: argparse.Namespace) -> None:
+def report(
+    tally: Tally, cpu: tuple[float, int, float, int, float], options: argparse.Namespace
+) -> None:
     """Print one row."""
-    first, begun, last, ended = cpu
+    first, begun, last, ended, own = cpu
     wall = tally.ends[ended - 1] - tally.ends[begun]
     waits = sorted(tally.latencies[len(tally.latencies) // 4 :])
     quantiles = statistics.quantiles(waits, n=100)
@@ -115,7 +121,7 @@ def report(tally: Tally, cpu: tuple[float, int, float, int], options: argparse.N
         f"asked {options.rate:,.0f}/s  ended {(ended - begun) / wall:,.0f}/s  "
         f"heartbeat p50 {quantiles[49] * 1000:.1f} ms  p99 {quantiles[98] * 1000:.1f} ms  "
         f"JobTracker {(last - first) / (ended - begun) * 1000:.3f} ms CPU an attempt, "
-        f"{(last - first) / wall:.2f} of a core"
+        f"{(last - first) / wall:.2f} of a core, the load {own / wall:.2f}"
     )
 
 
