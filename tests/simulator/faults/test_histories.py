@@ -26,6 +26,7 @@ BROKEN_ONCE = {
     ("mixed", 214): "a job's output was removed while it was being moved",
     ("chains", 667): "the world forgot a step's old data when the JobTracker died and asked again",
     ("mixed", 447): "the world took another true reason of an impossible job for a wrong one",
+    ("chains", 1348): "two idle TaskTrackers left too little of their agent for a waiting reduce",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }
 """Histories that broke a promise once, and why. tests/jobtracker/core/test_event_order.py has

@@ -17,6 +17,7 @@ from mrmesos.jobtracker.core.handlers import (
     trackers,
 )
 from mrmesos.jobtracker.core.messages.commands import KillSlot, Reconcile, ShutdownTracker
+from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import Slot, SlotState
 from mrmesos.jobtracker.core.model.task import TaskAttempt
@@ -101,6 +102,7 @@ def tick(st: State) -> None:
             speculation.review(st, job)
     if waiting:
         _say_why(st, waiting)
+        _end_second_trackers(st, waiting)
     for agent in list(st.cluster.agents.values()):
         if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
             st.cluster.forget_agent(agent.id)
@@ -234,3 +236,30 @@ def _say_why(st: State, jobs: Iterable[JobInProgress]) -> None:
     agents = seen_last(st, AGENTS_LOOKED_AT)
     for job in jobs:
         job.waits.words = waiting_words(st, job, agents)
+
+
+def _end_second_trackers(st: State, waiting: Iterable[JobInProgress]) -> None:
+    """Let a TaskTracker leave if another one runs on its agent, and a job needs its room.
+
+    After the death of a JobTracker, an agent may have two. If both hold map outputs, none leaves by
+    itself, and a task as large as the agent would wait for ever. The maps of the one that leaves
+    run again.
+    """
+    for tracker in list(st.cluster.trackers.values()):
+        agent = st.cluster.agents.get(tracker.agent_id)
+        if agent is None or agent.tracker is None or agent.tracker is tracker:
+            continue
+        if tracker.state is not TrackerState.LIVE or tracker.slots:
+            continue
+        if any(_would_fit(st, job, agent) for job in waiting if job.suits(agent)):
+            trackers.leave(st, tracker, "another TaskTracker runs here, and a task needs the room")
+
+
+def _would_fit(st: State, job: JobInProgress, agent: Agent) -> bool:
+    """Whether a waiting task would fit into the agent's last offers with one TaskTracker less."""
+    own = st.settings.tracker
+    more = {name: amount + own.get(name, 0) for name, amount in agent.free.items()}
+    left = own.get("cpus", 0)
+    needs = [job.settings.map_need] if job.wants_map else []
+    needs += [job.settings.reduce_need] if job.wants_reduce else []
+    return any(not Fit(agent.free).fits(n) and Fit(more, left=left).fits(n) for n in needs)
