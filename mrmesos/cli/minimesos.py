@@ -198,9 +198,6 @@ def minimesos(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         credentials = read_credentials(credentials_file) if credentials_file else {}
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    try:
         place.mkdir(parents=True, exist_ok=True)
         config = MiniMesosConfig(
             work_dir=place,

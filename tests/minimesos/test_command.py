@@ -251,6 +251,8 @@ def _status(url: str) -> int:
 
 
 def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     open_to_all, bad = tmp_path / "open", tmp_path / "bad"
     open_to_all.write_text("etl a-secret")
     bad.write_text("etl a secret")
@@ -265,6 +267,7 @@ def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
     ):
         ended = subprocess.run(
             [sys.executable, "-c", RUN, "--port", "0", "--credentials", where],
+            env={**os.environ, "TMPDIR": str(temporary)},
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert ended.returncode == 2
@@ -273,3 +276,4 @@ def test_credentials_that_cannot_be_used(tmp_path: Path) -> None:
         assert "secret" not in ended.stderr.replace("needs exactly one secret", "").replace(
             "principal and its secret", ""
         )
+    assert not list(temporary.iterdir())
