@@ -43,7 +43,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     now on, and `log_path` gets what it prints outside attempts.
     """
 
-    environment: dict[str, str]
+    environment: Annotated[dict[Text, Text], msgspec.Meta(max_length=LIST_MAX)]
     directory: Text
     log_path: Text
 

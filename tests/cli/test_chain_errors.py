@@ -77,7 +77,7 @@ def submitted(directory: Path, name: str, *more: str) -> tuple[int, str]:
         ("Cycle", "chains.py: Cycle: the steps wait for each other: a -> c -> b -> a"),
         ("After", "chains.py: After: step b comes after 'nothing', which is no step of the chain"),
         ("Reads", "Reads: step b reads 'aa', which is neither a step (a, b) nor given by"),
-        ("Large", "a map attempt needs 100000000 MiB beside the TaskTracker's"),
+        ("Large", "a map attempt needs 100,000,000 MiB beside the TaskTracker's"),
     ],
 )
 def test_what_cannot_run_is_told_in_one_line(tmp_path: Path, name: str, words: str) -> None:

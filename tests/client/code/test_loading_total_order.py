@@ -63,7 +63,8 @@ def test_other_jobs_are_loaded_without_any_of_it(tmp_path: Path) -> None:
     script.write_text(JOB.format(key="line", reduces=4).replace("TotalOrder", "HashPartitioner"))
     code = (
         "import sys\n"
-        "from mrmesos.client.code.loading import load, parse_target\n"
+        "from mrmesos.client.code.loading import load\n"
+        "from mrmesos.client.code.target import parse_target\n"
         "from mrmesos.conf import Conf\n"
         "load(parse_target(sys.argv[1]), Conf(), (), ['/absent'])\n"
         "assert not any(name.startswith('mrmesos.tasktracker') for name in sys.modules)\n"
