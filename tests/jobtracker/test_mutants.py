@@ -176,7 +176,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("free_tasks.over", "st.changes.task_over(queue, spec.key)", "pass"),
     ),
     "a silent warm TaskTracker stays in the place of a healthy one": (
-        ("warm_trackers._stays", "(agent is None or agent.takes(st.now))", "True"),
+        ("warm_trackers._stays", "tracker.silent or ", ""),
     ),
     "a job that cannot be kept goes on": (
         ("jobs.unkept", "job is None or job.state is JobState.ABORTING", "True"),

@@ -27,6 +27,7 @@ BROKEN_ONCE = {
     ("chains", 667): "the world forgot a step's old data when the JobTracker died and asked again",
     ("mixed", 447): "the world took another true reason of an impossible job for a wrong one",
     ("chains", 1348): "two idle TaskTrackers left too little of their agent for a waiting reduce",
+    ("tasks", 5008): "a healthy warm TaskTracker left with the silent one of its agent",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }
 """Histories that broke a promise once, and why. tests/jobtracker/core/test_event_order.py has

@@ -57,8 +57,10 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
         if agent is not None:
             host_faults.came_up(st, agent)
     takes_slots = tracker.takes_slots and tracker.state is TrackerState.LIVE
-    if agent is not None and agent.tracker is None and takes_slots:
-        agent.tracker = tracker  # launched in an earlier life of ours (restore.py)
+    if agent is not None and takes_slots and (agent.tracker is None or agent.tracker.silent):
+        # This one was launched in an earlier life of ours (restore.py). If the agent has a second
+        # one that is silent, the agent's work goes to the one that speaks.
+        agent.tracker = tracker
     fresh, slots = beat.sequence > tracker.sequence, [SlotId(name) for name in beat.slots]
     if fresh:
         tracker.sequence = beat.sequence

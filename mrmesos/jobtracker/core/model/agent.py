@@ -73,7 +73,11 @@ class Agent:
     def takes(self, now: float) -> bool:
         """Whether attempts may be started here."""
         silent = self.tracker is not None and self.tracker.silent
-        return self.avoid_until <= now < self.closes and not silent
+        return self.is_open(now) and not silent
+
+    def is_open(self, now: float) -> bool:
+        """Whether a TaskTracker that sends heartbeats could start attempts here."""
+        return self.avoid_until <= now < self.closes
 
     def has(self, attributes: Mapping[str, str]) -> None:
         """Note the attributes in an offer. They may change when the agent restarts."""

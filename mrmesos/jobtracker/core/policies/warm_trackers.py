@@ -29,13 +29,13 @@ def missing(st: State) -> int:
 
 
 def _stays(st: State, tracker: Tracker) -> bool:
-    """Whether a TaskTracker counts. It does not if it has ended, or if its agent takes no work.
-    Otherwise a healthy TaskTracker would leave in its place.
+    """Whether a TaskTracker counts. It does not if it has ended or is silent, or if its agent takes
+    no work. Otherwise a healthy TaskTracker would leave in its place.
     """
-    if tracker.ended is not None:
+    if tracker.ended is not None or tracker.silent or tracker.state is TrackerState.LEAVING:
         return False
     agent = st.cluster.agents.get(tracker.agent_id)
-    return tracker.state is not TrackerState.LEAVING and (agent is None or agent.takes(st.now))
+    return agent is None or agent.is_open(st.now)
 
 
 def wanted_roles(st: State) -> frozenset[str]:
@@ -48,8 +48,10 @@ def dispensable(st: State, tracker: Tracker) -> bool:
     """Whether an idle TaskTracker may leave."""
     if not st.settings.trackers_minimum:
         return True
+    if tracker.silent:
+        return True
     agent = st.cluster.agents.get(tracker.agent_id)
-    return missing(st) < 0 or agent is None or not agent.takes(st.now)
+    return missing(st) < 0 or agent is None or not agent.is_open(st.now)
 
 
 def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> SpareLaunch | None:
