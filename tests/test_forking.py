@@ -30,6 +30,7 @@ def main():
         "argv": sys.argv, "leads": os.getsid(0) == os.getpid(), "environment": dict(os.environ),
         "stdin": os.read(0, 10).decode(), "ends": os.read(0, 1).decode(),
         "descriptors": list(filter(is_open, range(50))), "pid": os.getpid(),
+        "name": open("/proc/self/comm").read().strip(),
     }))
     from mrmesos.ending import leave
     leave(3)
@@ -41,7 +42,9 @@ sys.modules["mrmesos.__main__"] = module
 assert may_fork()
 with (place / "printed").open("wb") as output:
     run = our_command(["a", "b"])
-    child = Forked(run, output=output.fileno(), keep=[kept], environment={"A": "1"})
+    child = Forked(
+        run, name="a program", output=output.fileno(), keep=[kept], environment={"A": "1"}
+    )
 assert child.poll() is None
 child.stdin.write(b"words")
 child.stdin.close()
@@ -60,6 +63,7 @@ def test_a_forked_command(tmp_path: Path) -> None:
     assert (before, after) == ("said before", "the parent's end")
     parent, child = json.loads(said), json.loads((tmp_path / "printed").read_text())
     assert child["argv"] == ["mrmesos", "a", "b"]
+    assert child["name"] == "a program"
     assert child["leads"]
     assert child["pid"] == parent["child"]
     assert child["environment"] == {"A": "1"}

@@ -238,7 +238,9 @@ def prepared_tracker(work_dir: Path) -> Prepared | None:
     sandbox = work_dir / "prepared"
     environment = os.environ | {"MESOS_SANDBOX": str(sandbox)}
     try:
-        process = Forked(wait_for_launch, output=2, keep=(), environment=environment)
+        process = Forked(
+            wait_for_launch, name="tasktracker", output=2, keep=(), environment=environment
+        )
     except OSError:  # no process can be started now; the launch will say so
         return None
     return Prepared(

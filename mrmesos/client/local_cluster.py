@@ -108,6 +108,7 @@ class LocalCluster:
             if fork and may_fork():
                 self._process = Forked(
                     our_command(command),
+                    name="minimesos",
                     output=self._errors.fileno(),
                     keep=kept,
                     environment=environment,

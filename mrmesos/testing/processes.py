@@ -45,8 +45,9 @@ def processes_of(
     found = []
     for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         if pid != os.getpid() and _belongs(pid, directory):
-            words = _command(pid)
-            found.append(Process(pid, _role(words, {**_ROLES, **roles}), " ".join(words)))
+            words, name = _command(pid), _name(pid)
+            role = name if name in _ROLES else _role(words, {**_ROLES, **roles})
+            found.append(Process(pid, role, " ".join(words)))
     return found
 
 
@@ -96,6 +97,16 @@ def _command(pid: int) -> list[str]:
     except OSError:
         return []
     return [word.decode("utf-8", "replace") for word in words if word]
+
+
+def _name(pid: int) -> str:
+    """The short name. A fork that runs a program of ours has its parent's command line, but a name
+    of its own.
+    """
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
 
 
 def _role(words: list[str], roles: dict[str, tuple[str, ...]]) -> str:

@@ -92,14 +92,15 @@ class House:
         return counts
 
     def processes(self) -> list[str]:
-        """Command lines of the live processes that were started from here."""
+        """Short names and command lines of the live processes that were started from here."""
         mark, found = str(self.directory).encode(), []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             try:
                 if mark in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                    words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found.append(f"{(entry / 'comm').read_text().strip()} {words}")
             except OSError:
                 continue
         return found
