@@ -257,9 +257,10 @@ def _end_second_trackers(st: State, waiting: Iterable[JobInProgress]) -> None:
 
 def _would_fit(st: State, job: JobInProgress, agent: Agent) -> bool:
     """Whether a waiting task would fit into the agent's last offers with one TaskTracker less."""
-    own = st.settings.tracker
+    own, need = st.settings.tracker, job.settings.need
     more = {name: amount + own.get(name, 0) for name, amount in agent.free.items()}
-    left = own.get("cpus", 0)
-    needs = [job.settings.map_need] if job.wants_map else []
-    needs += [job.settings.reduce_need] if job.wants_reduce else []
-    return any(not Fit(agent.free).fits(n) and Fit(more, left=left).fits(n) for n in needs)
+    now, later = Fit(agent.free, left=own["cpus"]), Fit(more, left=own["cpus"])
+    wanted = ((TaskKind.MAP, job.wants_map), (TaskKind.REDUCE, job.wants_reduce))
+    return any(
+        waits and not now.fits(need(kind)) and later.fits(need(kind)) for kind, waits in wanted
+    )

@@ -46,9 +46,7 @@ def wanted_roles(st: State) -> frozenset[str]:
 
 def dispensable(st: State, tracker: Tracker) -> bool:
     """Whether an idle TaskTracker may leave."""
-    if not st.settings.trackers_minimum:
-        return True
-    if tracker.silent:
+    if not st.settings.trackers_minimum or tracker.silent:
         return True
     agent = st.cluster.agents.get(tracker.agent_id)
     return missing(st) < 0 or agent is None or not agent.is_open(st.now)
