@@ -23,6 +23,16 @@ PATIENT_SECONDS = 60.0
 """After SIGINT. It is longer, because a person is there and can press Ctrl-C again."""
 
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent() -> None:
+    """From now on, the kernel kills this process when the thread that started it ends."""
+    import ctypes  # most programs do not need it
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 class LastCall:
     """The deadline of a process that got a signal. A second signal ends the process at once.
 

@@ -10,19 +10,17 @@ it is a TaskTracker like any other. Thread: main.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
-import signal
 import sys
 from typing import NoReturn
 
+from mrmesos.ending import die_with_parent, leave
 from mrmesos.tasktracker.workers.spawn import Spawned, spawn_waiting
 
 LAUNCH_MAX_BYTES = 60_000
 """A launch must fit into a pipe (64 KiB), so that its writer never waits."""
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 logger = logging.getLogger("mrmesos.tasktracker")
 
@@ -34,7 +32,7 @@ def launch(environment: dict[str, str], sandbox: str) -> bytes:
 
 def wait_for_launch() -> NoReturn:
     """Run in a fork that leads its own session. It dies with its parent, as its workers do."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     workers: list[Spawned] = []
     try:
         workers.append(spawn_waiting(1))  # first: it takes longest to import
@@ -42,7 +40,6 @@ def wait_for_launch() -> NoReturn:
         logger.warning("cannot start a worker before the launch: %s", problem)
     import mrmesos.tasktracker.executor
     import mrmesos.tasktracker.shell  # noqa: F401 (imported now, so that it need not be later)
-    from mrmesos.ending import leave
     from mrmesos.tasktracker.__main__ import main
     from mrmesos.worker.begin import enter
 

@@ -14,18 +14,15 @@ if __name__ == "__main__":
     prepare(module=True)
 
 import argparse
-import ctypes
 import gc
 import logging
 import os
-import signal
 import socket
 import threading
 
+from mrmesos.ending import die_with_parent
 from mrmesos.garbage import look_seldom
 from mrmesos.worker.stack_signal import answer_with_stacks
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
@@ -41,7 +38,7 @@ def main() -> None:
     )
     if os.getpgid(0) != os.getpid():
         os.setpgid(0, 0)
-    _die_with_parent()
+    die_with_parent()
     os.set_inheritable(fd, False)
     look_seldom()
     import pyarrow as pa
@@ -58,11 +55,6 @@ def main() -> None:
     worker = Worker(channel)
     threading.Thread(target=worker.listen, name="channel", daemon=True).start()
     worker.run()
-
-
-def _die_with_parent() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":
