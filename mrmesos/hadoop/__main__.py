@@ -7,9 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import mrmesos
-from mrmesos.hadoop.paths import places_of
+from mrmesos.hadoop.paths import known_settings, places_of
 from mrmesos.hadoop.saying import HADOOP_VERSION, say
-from mrmesos.io.fs.hadoop_conf import site_configuration
 
 EXIT_USAGE = 255
 _USAGE = """Usage: hadoop [--config DIR] COMMAND
@@ -34,7 +33,8 @@ def main(words: Sequence[str]) -> int:
     verb, *rest = rest
     properties, rest = _generic(rest)
     try:
-        places = places_of(properties)
+        known = known_settings(properties)
+        places = places_of(known)
     except (OSError, ValueError) as problem:
         say(f"{verb}: {problem}")
         return EXIT_USAGE
@@ -59,20 +59,20 @@ def main(words: Sequence[str]) -> int:
 
             return run_job(rest)
         case "getconf":
-            return _get_conf(rest, properties)
+            return _get_conf(rest, known)
         case "classpath" | "envvars":
             return 0
-    known = "version, fs, jar, streaming, job and getconf"
-    say(f"{verb}: mrmesos stands in only for Hadoop's {known}\n{_USAGE}")
+    verbs = "version, fs, jar, streaming, job and getconf"
+    say(f"{verb}: mrmesos stands in only for Hadoop's {verbs}\n{_USAGE}")
     return EXIT_USAGE
 
 
-def _get_conf(words: Sequence[str], properties: Mapping[str, str]) -> int:
+def _get_conf(words: Sequence[str], known: Mapping[str, str]) -> int:
     """`hdfs getconf -confKey NAME`: prints the value of a setting."""
     if len(words) != 2 or words[0] != "-confKey":
         say("Usage: hdfs getconf -confKey <key>")
         return EXIT_USAGE
-    value = {**site_configuration(), **properties}.get(words[1])
+    value = known.get(words[1])
     if value is None:
         say(f"Configuration key {words[1]} is missing.")
         return EXIT_USAGE

@@ -54,9 +54,13 @@ class Places:
         return f"{self.stand_in}{path}"
 
 
-def places_of(properties: Mapping[str, str]) -> Places:
-    """The places for a command with these `-D` settings. Raises OSError or ValueError."""
-    known = {**site_configuration(), **properties}
+def known_settings(properties: Mapping[str, str]) -> dict[str, str]:
+    """The settings of the site, and over them those of `-D`. Raises OSError or ValueError."""
+    return {**site_configuration(), **properties}
+
+
+def places_of(known: Mapping[str, str]) -> Places:
+    """The places for a command with these settings."""
     default = known.get("fs.defaultFS") or known.get("fs.default.name") or ""
     if default.startswith("file:"):
         default = ""
