@@ -98,9 +98,8 @@ class LocalCluster:
             # so no argument and no variable shows the secret
             *("--credentials", f"fd:{credentials}"),
         ]
-        if (
-            agents > 1
-        ):  # with the number in Mesos' agent ids (…-S0), so reports can tell agents apart
+        if agents > 1:
+            # With the number in Mesos' agent ids (…-S0), so reports can tell agents apart.
             command += ["--hostname", f"{os.uname().nodename}-{{n}}"]
         self._process: Forked | subprocess.Popen[bytes]
         try:

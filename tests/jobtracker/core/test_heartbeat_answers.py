@@ -11,7 +11,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.state import mailbox, queries
 from mrmesos.wire.heartbeat import Announce, EndSlot, Heartbeat
-from mrmesos.wire.ids import AgentId
+from mrmesos.wire.ids import AgentId, TrackerId
 from mrmesos.wire.job import JobState
 from tests.jobtracker.harness import Hands, launches, long, of, started
 
@@ -68,21 +68,25 @@ def test_what_follows_from_a_heartbeat_goes_with_its_answer_and_wakes_nobody() -
     assert of(late, cmd.WakeTracker), "nobody may read the answer to a late heartbeat"
 
 
-def test_a_tracker_that_does_not_listen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def killed_with_full_mailbox(monkeypatch: pytest.MonkeyPatch) -> tuple[Hands, str, TrackerId]:
+    """A job that was killed. The kill fills the mailbox of its TaskTracker."""
     monkeypatch.setattr(mailbox, "MAX_ACTIONS", 1)
     hands = Hands()
     job = hands.job(maps=1)
     (launch,) = launches(hands.offer("a"))
     hands.beat(launch.tracker_id)
     hands.do(ev.KillAsked(job, "me"))
-    assert launch.tracker_id in hands.core.st.cluster.trackers
+    return hands, job, launch.tracker_id
+
+
+def test_a_tracker_that_does_not_listen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands, job, tracker_id = killed_with_full_mailbox(monkeypatch)
+    assert tracker_id in hands.core.st.cluster.trackers
     commands = hands.do(ev.Tick())
-    assert of(commands, cmd.ShutdownTracker) == [
-        cmd.ShutdownTracker(launch.tracker_id, AgentId("a"))
-    ]
-    assert launch.tracker_id not in hands.core.st.cluster.trackers
+    assert of(commands, cmd.ShutdownTracker) == [cmd.ShutdownTracker(tracker_id, AgentId("a"))]
+    assert tracker_id not in hands.core.st.cluster.trackers
     assert hands.core.st.attempts == {}
-    asked = hands.core.handle(ev.AnswerAsked(launch.tracker_id), hands.now)
+    asked = hands.core.handle(ev.AnswerAsked(tracker_id), hands.now)
     assert answers(asked) == [None]
     hands.do(ev.JobAborted(job))
     assert hands.status(job).state is JobState.KILLED
@@ -92,15 +96,10 @@ def test_a_tracker_that_does_not_listen_is_given_up(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_tracker_that_listens_in_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox, "MAX_ACTIONS", 1)
-    hands = Hands()
-    job = hands.job(maps=1)
-    (launch,) = launches(hands.offer("a"))
-    hands.beat(launch.tracker_id)
-    hands.do(ev.KillAsked(job, "me"))
-    commands = hands.beat(launch.tracker_id)  # it has carried out the kill
+    hands, _, tracker_id = killed_with_full_mailbox(monkeypatch)
+    commands = hands.beat(tracker_id)  # it has carried out the kill
     assert of(commands, cmd.ShutdownTracker) == []
-    assert launch.tracker_id in hands.core.st.cluster.trackers
+    assert tracker_id in hands.core.st.cluster.trackers
 
 
 def test_numbers_of_one_life_lie_above_those_of_the_one_before() -> None:
