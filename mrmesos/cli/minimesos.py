@@ -187,10 +187,11 @@ def minimesos(
     Any Mesos framework can use it at http://HOST:PORT.
     """
     import logging
-    import shutil
+    import secrets
     import tempfile
 
-    place = work_dir or Path(tempfile.mkdtemp(prefix="minimesos-"))
+    # `serve` makes it. A signal that comes before then leaves none behind.
+    place = work_dir or Path(tempfile.gettempdir()) / f"minimesos-{secrets.token_hex(8)}"
     prepared = prepared_tracker(place) if prepare_tasktracker else None
 
     from mrmesos.minimesos.http.server import MiniMesosConfig
@@ -198,12 +199,14 @@ def minimesos(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         credentials = read_credentials(credentials_file) if credentials_file else {}
-        place.mkdir(parents=True, exist_ok=True)
+        if work_dir is not None:
+            work_dir.mkdir(parents=True, exist_ok=True)
+        disk = work_dir or place.parent
         config = MiniMesosConfig(
             work_dir=place,
             host=host,
             port=port,
-            agents=agent_specs(agents, resources, attributes, hostname, place, agent_addresses),
+            agents=agent_specs(agents, resources, attributes, hostname, disk, agent_addresses),
             allocation_interval=allocation_interval,
             weights=parse_weights(weights),
             remove_work_dir=work_dir is None,
@@ -220,9 +223,6 @@ def minimesos(
         why = os.strerror(number) if number > 0 else error.strerror
         where = f"{host}:{port}" + (f" and {agent_addresses}" if agent_addresses else "")
         raise click.UsageError(f"cannot serve on {where}: {why}") from None
-    finally:
-        if work_dir is None:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def prepared_tracker(work_dir: Path) -> Prepared | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -104,6 +105,23 @@ def test_end_of_stdin_stops_it(started: MakeStarted) -> None:
     assert one.process.stdin is not None
     one.process.stdin.close()
     assert one.over() == 0
+
+
+def test_a_signal_before_it_serves_leaves_no_directory(tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "--port", "0", "--credentials", f"fd:{reads}"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        pass_fds=[reads],
+    )
+    os.close(reads)
+    capacity = fcntl.fcntl(writes, fcntl.F_GETPIPE_SZ)
+    os.write(writes, b"\n" * capacity)
+    os.write(writes, b"\n")  # returns when it has begun to read, and it reads until we close
+    process.terminate()
+    assert process.wait(60) == -signal.SIGTERM
+    os.close(writes)
+    assert not list(tmp_path.iterdir())
 
 
 def test_temporary_work_dir_goes_even_after_sigkill(tmp_path: Path) -> None:

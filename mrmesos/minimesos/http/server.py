@@ -124,7 +124,8 @@ class MiniMesos:
     async def start(self) -> str:
         """Open all ports and return the master's URL."""
         config = self.config
-        config.work_dir.mkdir(parents=True, exist_ok=True)
+        mode = 0o700 if config.remove_work_dir else 0o777  # a temporary one is for its owner only
+        config.work_dir.mkdir(mode, parents=True, exist_ok=True)
         self.containers.open(config.work_dir if config.remove_work_dir else None)
         ip = _ip(config.host)
         port = await self.masters.start(config.host, config.port, ip, self._version)
