@@ -112,6 +112,7 @@ class Allocator:
         self._rng = rng or random.Random()
         self._totals: dict[str, Resources] = {}
         self._given: dict[str, Resources] = {}  # by agent, unallocated
+        self._roomy: set[str] = set()  # agents with enough left for an offer
         self._paused: set[str] = set()
         self._frameworks: dict[str, Candidate] = {}
         self._roles: dict[str, Share] = {}
@@ -119,19 +120,24 @@ class Allocator:
 
     def add_agent(self, agent: str, total: Resources) -> None:
         """Add an agent whose resources are all free."""
+        self._count(self._totals.get(agent, Resources()), -1)
         self._totals[agent] = total
-        self._given[agent] = Resources()
-        self._sum_cluster()
+        self._give(agent, Resources())
+        self._count(total, +1)
 
     def remove_agent(self, agent: str) -> None:
         """Remove an agent. The caller has recovered its resources before."""
-        self._totals.pop(agent, None)
+        self._count(self._totals.pop(agent, Resources()), -1)
         self._given.pop(agent, None)
         self._paused.discard(agent)
+        self._roomy.discard(agent)
         for framework in self._frameworks.values():
             for key in [key for key in framework.refusals if key[1] == agent]:
                 del framework.refusals[key]
-        self._sum_cluster()
+
+    def _count(self, total: Resources, sign: int) -> None:
+        for name, amount in total.scalars().items():
+            self._cluster[name] = self._cluster.get(name, 0) + sign * amount
 
     def pause(self, agent: str) -> None:
         """Stop offers of an agent for now. Its filters stay."""
@@ -140,12 +146,6 @@ class Allocator:
     def resume(self, agent: str) -> None:
         """Offer the agent's resources again."""
         self._paused.discard(agent)
-
-    def _sum_cluster(self) -> None:
-        self._cluster = {}
-        for total in self._totals.values():
-            for name, amount in total.scalars().items():
-                self._cluster[name] = self._cluster.get(name, 0) + amount
 
     def add_framework(
         self, name: str, roles: Iterable[str], suppressed: Iterable[str] = ()
@@ -222,7 +222,8 @@ class Allocator:
 
     def recount(self, held: Iterable[tuple[str, str, Resources]]) -> None:
         """Count all allocations again from `held`: (framework, agent, resources)."""
-        self._given = {agent: Resources() for agent in self._given}
+        for agent in self._given:
+            self._give(agent, Resources())
         shares = [share for one in self._frameworks.values() for share in one.shares.values()]
         shares += self._roles.values()
         times = [share.times for share in shares]
@@ -233,11 +234,18 @@ class Allocator:
         for share, before in zip(shares, times, strict=True):
             share.times = before
 
+    def _give(self, agent: str, given: Resources) -> None:
+        self._given[agent] = given
+        if allocatable(self.available(agent)):
+            self._roomy.add(agent)
+        else:
+            self._roomy.discard(agent)
+
     def _charge(self, name: str, role: str, agent: str, resources: Resources, sign: int) -> None:
         bare = resources.unallocate()
         if agent in self._given:
             given = self._given[agent]
-            self._given[agent] = given + bare if sign > 0 else given - bare
+            self._give(agent, given + bare if sign > 0 else given - bare)
         shares = [self._roles.setdefault(role, Share())]
         if name in self._frameworks:
             shares.append(self._frameworks[name].share(role))
@@ -248,7 +256,8 @@ class Allocator:
     def allocate(self, now: float) -> list[Allocation]:
         """Allocate what is free, agent by agent, to the smallest share that does not refuse it."""
         made: list[Allocation] = []
-        agents = [agent for agent in self._totals if agent not in self._paused]
+        roomy = self._roomy - self._paused
+        agents = [agent for agent in self._totals if agent in roomy]
         self._rng.shuffle(agents)
         for agent in agents:
             for role in self._sorted_roles():
