@@ -21,6 +21,9 @@ from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.executor import read_slot
 from mrmesos.tasktracker.settings import TrackerSettings
 
+TRACKER_MB = 128
+"""Memory of a TaskTracker. Nothing is left of an agent, so Mesos has nothing to offer again."""
+
 
 class PlayedContainers:
     """Takes the place of minimesos' `Containers`: each container is a played TaskTracker."""
@@ -141,7 +144,7 @@ async def start_cluster(
     minimesos = MiniMesos(MiniMesosConfig(directory, port=0, agents=()))
     minimesos.containers = cast(Containers, containers)
     await minimesos.start()
-    resources = f"cpus:{slots};mem:{slots * 1024 + 512};disk:{slots * 1024 + 512}"
+    resources = f"cpus:{slots};mem:{slots * 1024 + TRACKER_MB};disk:{slots * 1024}"
     for number in range(agents):
         host = f"127.1.{number // 250}.{number % 250 + 1}"
         agent = await minimesos.add_agent(AgentSpec(f"node{number}", resources, host=host))

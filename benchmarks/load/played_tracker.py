@@ -1,7 +1,8 @@
-"""One TaskTracker without processes: production core, heartbeats and signatures, played workers.
+"""One TaskTracker without processes: production core, messages and signatures, played workers.
 
 Comes in: slots and kills from Mesos. Goes out: status updates, heartbeats to the JobTracker.
-A worker is a timer: an attempt ends well when its time is over. Thread: the event loop of `run`.
+A worker is a timer: an attempt ends well when its time is over. The core gets no ticks: they look
+for silent attempts and late workers, and there are none. Thread: the event loop of `run`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from functools import partial
 
-import aiohttp
 import msgspec
 
 from benchmarks.load.lean_link import LeanLink
@@ -21,16 +21,17 @@ from mrmesos.api.context import Counters
 from mrmesos.tasktracker.core import commands as cmd
 from mrmesos.tasktracker.core import events as ev
 from mrmesos.tasktracker.core.tracker import TaskTracker
-from mrmesos.tasktracker.jobtracker.client import JobTrackerLink
-from mrmesos.tasktracker.jobtracker.heartbeats import Heartbeats
 from mrmesos.tasktracker.settings import TrackerSettings
-from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
+from mrmesos.wire.heartbeat import HeartbeatAnswer
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import AttemptState
 from mrmesos.worker.messages import Done
 
-_TICK_SECONDS = 0.5
-_FACTS_LIMIT = aiohttp.ClientTimeout(total=60)
+_PATH = "/api/v1/heartbeat"
+_UNDER_WAY_MAX = 3
+_LEAST_PAUSE_SECONDS = 0.02
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(HeartbeatAnswer).decode
 COUNTERS: Counters = {
     "task": {
         "MAP_INPUT_RECORDS": 1000,
@@ -49,11 +50,13 @@ class Tally:
     """The figures of all played TaskTrackers.
 
     `latencies` are seconds from sending a heartbeat with reports to its answer. `ends` are the
-    moments (monotonic seconds) at which the answer to an attempt's report arrived.
+    moments (monotonic seconds) at which the answer to an attempt's report arrived. `lateness` says
+    how many seconds after their time attempts ended, because this process was busy.
     """
 
     latencies: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
@@ -78,29 +81,32 @@ class PlayedTracker:
             tracker_id=settings.tracker_id, agent_id=agent_id, hostname=hostname, now=time.time()
         )
         self._tracker.url = f"http://{settings.address}:1"
-        self._link = LeanLink(settings.jobtracker, settings.tracker_id, settings.address)
-        self._heartbeats: Heartbeats | None = None
+        self._link = LeanLink(
+            settings.jobtracker, settings.tracker_id, settings.address, self._fail
+        )
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._sent_at: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._news = False
 
     async def run(self) -> None:
         """Run until the core's Exit command."""
-        self._spawn(self._tick())
-        self._spawn(self._beat())
         try:
             await self._over
-        except Exception as problem:  # noqa: BLE001 (the measurement fails with it)
-            self._tally.failures.append(f"{self._settings.tracker_id}: {problem!r}")
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._over.cancel()
             self._link.close()
 
+    def _fail(self, problem: str) -> None:
+        """The measurement fails with it."""
+        self._tally.failures.append(f"{self._settings.tracker_id}: {problem}")
+
     def use_key(self, key: str) -> None:
-        """Set the key that signs requests."""
+        """Set the key that signs requests. With the first one, heartbeats begin."""
+        begins = not self._link.has_key
         self._link.use_key(key)
+        if begins:
+            self._beat()
 
     def handle(self, event: ev.Event) -> None:
         """Let the core handle an event, and play its commands."""
@@ -120,66 +126,67 @@ class PlayedTracker:
                     counters=COUNTERS,
                 )
                 seconds = self._attempt_seconds * self._random.uniform(0.5, 1.5)
-                later(seconds, self.handle, ev.WorkerDone(command.worker, done))
+                due = time.monotonic() + seconds
+                later(seconds, self._end_attempt, ev.WorkerDone(command.worker, done), due)
             case cmd.KillWorker():
                 later(0.0, self.handle, ev.WorkerExited(command.worker, -9))
             case cmd.FetchJob():
-                self._spawn(self._fetch(command.job_id))
+                self._fetch(command.job_id)
             case cmd.SendStatus():
                 self._send_status(command)
             case cmd.HeartbeatNow():
-                if self._heartbeats is not None:
-                    self._heartbeats.now()
+                self._news = True
+                if self._link.has_key and self._under_way < _UNDER_WAY_MAX:
+                    self._beat()
             case cmd.Exit():
                 self._over.set_result(command.reason)
             case cmd.TellMapOutputs() | cmd.CleanAttempt() | cmd.DropJob():
                 pass  # there are no files and no reduces that fetch
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+    def _end_attempt(self, event: ev.WorkerDone, due: float) -> None:
+        self._tally.lateness.append(time.monotonic() - due)
+        self.handle(event)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (problem := task.exception()) and not self._over.done():
-            self._over.set_exception(problem)
-
-    async def _fetch(self, job_id: str) -> None:
+    def _fetch(self, job_id: str) -> None:
         path = f"/api/v1/jobs/{job_id}/facts"
-        status, body = await self._link.exchange("GET", path, time_limit=_FACTS_LIMIT)
-        if status == 200:
-            self.handle(ev.JobFetched(msgspec.json.decode(body, type=JobFacts), "/nowhere"))
-        else:
-            self.handle(ev.JobFetchFailed(job_id, f"{path} was answered with {status}"))
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            self.handle(ev.TrackerTick())
+        def fetched(status: int, body: bytes) -> None:
+            if status == 200:
+                self.handle(ev.JobFetched(msgspec.json.decode(body, type=JobFacts), "/nowhere"))
+            else:
+                self.handle(ev.JobFetchFailed(job_id, f"{path} was answered with {status}"))
 
-    async def _beat(self) -> None:
-        await self._link.ready()
-        self._heartbeats = Heartbeats(
-            cast(JobTrackerLink, self._link),
-            make=self._make,
-            on_answer=self._answered,
-            held_seconds=self._settings.heartbeat_seconds,
-            expiry_seconds=self._settings.expiry_seconds,
-        )
-        await self._heartbeats.run()
+        self._link.send("GET", path, b"", fetched)
 
-    def _make(self) -> Heartbeat:
+    # Heartbeats, by the rules of mrmesos.tasktracker.jobtracker.heartbeats.
+
+    def _beat(self) -> None:
         heartbeat = self._tracker.heartbeat()
+        reported = tuple(report.attempt_id for report in heartbeat.reports)
         now = time.monotonic()
-        for report in heartbeat.reports:
-            self._sent_at.setdefault(report.attempt_id, now)
-        return heartbeat
+        for attempt_id in reported:
+            self._sent_at.setdefault(attempt_id, now)
+        self._under_way += 1
+        self._news = False
+        self._link.send("POST", _PATH, _encode(heartbeat), partial(self._answered, reported))
 
-    def _answered(self, answer: HeartbeatAnswer, reported: tuple[str, ...]) -> None:
+    def _answered(self, reported: tuple[str, ...], status: int, body: bytes) -> None:
+        if status != 200:
+            self._fail(f"a heartbeat was answered with {status}: {body[:200]!r}")
+            return
+        answer = _decode(body)
         now = time.monotonic()
         known = [moment for each in reported if (moment := self._sent_at.pop(each, None))]
         self._tally.ends += [now] * len(known)
         if known:
             self._tally.latencies.append(now - min(known))
+        self._under_way -= 1
         self.handle(ev.HeartbeatAnswered(answer, reported))
+        if self._news and self._under_way < _UNDER_WAY_MAX:
+            self._beat()
+        elif not self._under_way:
+            asyncio.get_running_loop().call_later(_LEAST_PAUSE_SECONDS, self._beat_again)
+
+    def _beat_again(self) -> None:
+        if not self._under_way and not self._over.done():
+            self._beat()

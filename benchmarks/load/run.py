@@ -1,17 +1,19 @@
 """`python -m benchmarks.load.run --trackers 1000`: load on a real `mrmesos jobtracker` by HTTP.
 
-This process plays Mesos and all TaskTrackers; their core, heartbeats and signatures are those of
+This process plays Mesos and all TaskTrackers; their core, messages and signatures are those of
 production, and an attempt is a timer. The JobTracker is a process of its own with a journal, on
 CPU 0; this one is on the last CPU. Prints attempts that ended a second, heartbeat latencies (from
 sending the report of an ended attempt until the answer, which brings the next one), the
-JobTracker's CPU time an attempt, and how much of a core this process took. If that is nearly a
-whole core, the figures are those of the load, not of the JobTracker.
+JobTracker's CPU time an attempt, how much of a core this process took, and how late its timers
+were. If it took nearly a whole core, or if its timers were as late as the heartbeats were long, the
+figures are those of the load, not of the JobTracker.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import shutil
@@ -25,6 +27,7 @@ from pathlib import Path
 from benchmarks.load.played_cluster import PlayedContainers, start_cluster
 from benchmarks.load.played_tracker import Tally
 from benchmarks.processes import read_process
+from mrmesos.garbage import look_seldom, set_apart
 
 JOB = Path(__file__).resolve().parents[1] / "jobs" / "empty.py"
 START_SECONDS = 60.0
@@ -36,6 +39,9 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
     The job does not come to its end, as there are no files to commit.
     """
     tally = Tally()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: tally.failures.append(repr(context.get("exception", context["message"])))
+    )
     seconds = options.trackers * options.slots / options.rate
     containers = PlayedContainers(tally, seconds)
     minimesos = await start_cluster(
@@ -57,12 +63,15 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
         lines = directory / "input"
         lines.write_text("".join(f"{number:07d}\n" for number in range(options.attempts)))
         await submit(url, lines, directory / "output", options.attempts, environment)
+        gc.collect()
+        set_apart()
         report(tally, await steady(jobtracker.pid, tally, options), options)
     finally:
-        await minimesos.stop()
+        await containers.close(0)
         if jobtracker.returncode is None:
             jobtracker.send_signal(signal.SIGTERM)
         await jobtracker.wait()
+        await minimesos.stop()
 
 
 async def submit(
@@ -114,14 +123,15 @@ def report(
     """Print one row."""
     first, begun, last, ended, own = cpu
     wall = tally.ends[ended - 1] - tally.ends[begun]
-    waits = sorted(tally.latencies[len(tally.latencies) // 4 :])
-    quantiles = statistics.quantiles(waits, n=100)
+    quantiles = statistics.quantiles(tally.latencies[len(tally.latencies) // 4 :], n=100)
+    late = statistics.quantiles(tally.lateness[len(tally.lateness) // 4 :], n=100)[98]
     print(
         f"trackers {options.trackers:,}  slots {options.trackers * options.slots:,}  "
         f"asked {options.rate:,.0f}/s  ended {(ended - begun) / wall:,.0f}/s  "
         f"heartbeat p50 {quantiles[49] * 1000:.1f} ms  p99 {quantiles[98] * 1000:.1f} ms  "
         f"JobTracker {(last - first) / (ended - begun) * 1000:.3f} ms CPU an attempt, "
-        f"{(last - first) / wall:.2f} of a core, the load {own / wall:.2f}"
+        f"{(last - first) / wall:.2f} of a core, the load {own / wall:.2f}, "
+        f"p99 of its timers {late * 1000:.1f} ms late"
     )
 
 
@@ -134,6 +144,7 @@ def main() -> int:
     parser.add_argument("--attempts", type=int, default=30_000)
     parser.add_argument("--log", help="keep the JobTracker's log in this file")
     options = parser.parse_args()
+    look_seldom()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -18,7 +18,7 @@ def test_a_small_load_is_measured() -> None:
     done = subprocess.run(
         [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False, timeout=110
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     figures = r"trackers 4  slots 8 .* ended (\d+)/s .* p99 ([\d.]+) ms .* ([\d.]+) ms CPU"
     [(ended, p99, cpu)] = re.findall(figures, done.stdout)
     assert min(float(ended), float(p99), float(cpu)) > 0
