@@ -2,8 +2,9 @@
 
 aiohttp limits the headers, and the wait for another request on a connection. This module limits the
 rest: the number of connections, the time until the first request (or the TLS handshake), and the
-time that an answer may stay unread. One task checks all connections once a second, so no timer
-outlives a connection. Thread: the server's event loop.
+time that an answer may stay unread. One task checks each connection once a second, so no timer
+outlives a connection. It checks a few at a time, because thousands would stop the loop for long.
+Thread: the server's event loop.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from mrmesos.access.guard import RequestGuard, quiet
 from mrmesos.access.plain_requests import Answer, PlainRequests
 
 SWEEP_SECONDS = 1.0
+CHECKED_AT_ONCE = 200
 KEEP_ALIVE_SECONDS = 30.0
 
 _logger = logging.getLogger("mrmesos.http")
@@ -128,7 +130,7 @@ class Listener:
     def _connection(self) -> asyncio.Protocol:
         server, now = self._runner.server, time.monotonic()
         if len(self._watched) >= self._limits.connections:
-            self._look(now)  # many may have closed since the last check
+            self._look(list(self._watched), now)  # many may have closed since the last check
         if server is None or len(self._watched) >= self._limits.connections:
             return _Refused()
         handler = quiet(server())
@@ -152,15 +154,22 @@ class Listener:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self._look(time.monotonic())
+            watched = list(self._watched)
+            pieces = [
+                watched[start : start + CHECKED_AT_ONCE]
+                for start in range(0, len(watched), CHECKED_AT_ONCE)
+            ]
+            for piece in pieces or [[]]:
+                await asyncio.sleep(SWEEP_SECONDS / max(1, len(pieces)))
+                self._look(piece, time.monotonic())
 
-    def _look(self, now: float) -> None:
-        server = self._runner.server
-        open_now = set(server.connections) if server is not None else set()
-        for handler, watch in list(self._watched.items()):
+    def _look(self, handlers: Iterable[web.RequestHandler], now: float) -> None:
+        for handler in handlers:
+            watch = self._watched.get(handler)
+            if watch is None:
+                continue
             plain = watch.plain if watch.plain is not None and watch.plain.transport else None
-            if plain is None and handler not in open_now:
+            if plain is None and handler.transport is None:
                 # It is closed, or still in its TLS handshake. asyncio has the same deadline for it.
                 if watch.heard or not self._tls or now - watch.since > self._limits.request_seconds:
                     del self._watched[handler]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -197,14 +197,14 @@ def test_what_comes_while_an_answer_is_awaited_is_bounded() -> None:
 def test_an_idle_connection_is_closed_and_one_that_waits_is_not() -> None:
     async def scenario() -> None:
         async with serving() as desk:
-            look: Callable[[float], None] = desk.listener._look
             idle, _ = await asyncio.open_connection("127.0.0.1", desk.port)
             desk.gate = asyncio.Event()
             waits, writer = await asyncio.open_connection("127.0.0.1", desk.port)
             writer.write(request(b"[1]"))
-            watched = desk.listener._watched.values()
+            listener = desk.listener
+            watched = listener._watched.values()
             await until(lambda: any(w.plain is not None and w.plain.replying for w in watched))
-            look(time.monotonic() + KEEP_ALIVE_SECONDS + 1)
+            listener._look(list(listener._watched), time.monotonic() + KEEP_ALIVE_SECONDS + 1)
             async with asyncio.timeout(20):
                 with suppress(ConnectionError):
                     assert await idle.read() == b""
