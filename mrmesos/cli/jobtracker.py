@@ -25,9 +25,11 @@ from mrmesos.conf import (
     ConfError,
     parse_assignments,
 )
+from mrmesos.garbage import Survivors
 from mrmesos.log_format import FORMS, begin_logging
 
 DEFAULT_PORT = 5055
+GARBAGE_SECONDS = 10.0
 STOP_SECONDS = 30.0
 
 
@@ -154,7 +156,9 @@ def jobtracker(
             click.echo(f"{signal}: stopping", err=True)
             return
         failed = False
+        survivors = Survivors()
         try:
+            survivors.start()
             url = service.start()
             if standby is not None:
                 standby.publish(url)
@@ -162,7 +166,8 @@ def jobtracker(
             click.echo(f"clients need the token in {path}", err=True)
             sys.stdout.flush()
             while not failed:
-                failed = service.wait_failed(3600.0 if standby is None else LOOK_SECONDS)
+                failed = service.wait_failed(GARBAGE_SECONDS if standby is None else LOOK_SECONDS)
+                survivors.look_at_all_when_due(idle=service.backend.idle)
                 if standby is not None and not failed:
                     standby.look(service.backend.connected)
             if standby is not None:
@@ -175,6 +180,7 @@ def jobtracker(
             left = "" if ends else "; the next start with this journal continues the running jobs"
             click.echo(f"{signal}: stopping{left}", err=True)
         finally:
+            survivors.stop()
             interrupts.begin_cleanup()
             if standby is not None:
                 standby.end()

@@ -131,6 +131,11 @@ class CoreBackend:
         """Whether we are subscribed to a Mesos master. Any thread may read it."""
         return self._core.st.subscription.connected
 
+    @property
+    def idle(self) -> bool:
+        """Whether no job is in progress. Any thread may read it."""
+        return not self._live
+
     def take_no_more(self) -> None:
         """Refuse all further submissions."""
         self._closing = True
