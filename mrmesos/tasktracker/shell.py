@@ -234,7 +234,7 @@ class Shell:
                 memory_limit_mb=command.memory_limit_mb,
                 hostname=self.tracker.hostname,
                 agent_id=self.tracker.agent_id,
-                log_url=self.tracker.log_url(attempt_id),
+                tracker_url=self.tracker.url,
                 redo=command.redo,
             )
             self._pool.run(command.worker, message, command.log_limit_kb)

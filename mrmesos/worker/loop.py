@@ -186,6 +186,7 @@ class Worker:
             work_dir,
             tls=_tls,
             source=source_address(os.environ),
+            tracker_url=task.tracker_url,
         )
         self._begin_fetch(attempt.attempt_id, fetcher)
         try:

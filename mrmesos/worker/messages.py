@@ -54,9 +54,10 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     `code_path` holds the cloudpickled job, checked against `facts.spec.code`. While the attempt
     runs, file descriptors 1 and 2 go to `stdout_path` and `stderr_path`. Both files exist; open
     them with O_APPEND, because the tracker truncates them at their limit. The tracker kills the
-    worker above `memory_limit_mb` (MiB). `hostname` and `agent_id` name this agent. `log_url`
-    serves the attempt's logs while the tracker lives. If `redo` is set, the attempt was started
-    before and failed: the worker must first remove the earlier start's files from `work_dir`.
+    worker above `memory_limit_mb` (MiB). `hostname` and `agent_id` name this agent.
+    `tracker_url` is the tracker's own URL, as map outputs name it. If `redo` is set, the attempt
+    was started before and failed: the worker must first remove the earlier start's files from
+    `work_dir`.
     """
 
     attempt: Attempt
@@ -68,7 +69,7 @@ class RunTask(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     memory_limit_mb: Count
     hostname: Name
     agent_id: Name
-    log_url: Text
+    tracker_url: Text
     redo: Redo | None = None
 
 

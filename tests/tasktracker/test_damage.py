@@ -81,6 +81,33 @@ def fetched(tmp_path: Path, url: str) -> Records | None:
         return None
 
 
+def test_damage_of_a_file_that_a_reduce_reads_itself(tmp_path: Path) -> None:
+    async def scenario(served: Served) -> None:
+        served.add_map(0, (5, 70_000, 70_000))
+        output = MapOutput(
+            map_index=0, attempt_id=support.map_attempt(0).attempt_id, url=served.url
+        )
+        path = served.jobs.attempt_dir(output.attempt_id) / OUTPUT_FILE
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # of partition 2
+
+        def answered(partition: int) -> tuple[str, ...]:
+            job = support.facts(maps=1)
+            fetcher = Fetcher(job, partition, tmp_path, backoff=SOON, tracker_url=served.url)
+            waiting = Waiting(fetcher)
+            fetcher.announce([output])
+            until(lambda: not waiting.alive or bool(fetcher.fetch_failed()))
+            fetcher.close()
+            waiting.join()
+            return fetcher.fetch_answered()
+
+        assert await asyncio.to_thread(answered, 1) == ()
+        assert await asyncio.to_thread(answered, 2) == (output.attempt_id,)
+        assert served.server.served.bytes < 10_000  # it sent only the headers
+
+    play(tmp_path / "agent", scenario)
+
+
 class Words(Mapper):
     def map(self, key: int, line: str) -> Iterator[tuple[str, int]]:
         for word in line.split():

@@ -63,7 +63,7 @@ class RunningWorker:
             memory_limit_mb=memory_mb,
             hostname="test-host",
             agent_id="agent-1",
-            log_url="",
+            tracker_url="",
         )
         self.channel.sendall(encode(task))
         return work_dir

@@ -100,14 +100,19 @@ def write_segment(
 
 
 def read_segment(
-    source: Path | pa.Buffer | bytes | memoryview, segment: Segment, *, name: str = ""
+    source: Path | pa.Buffer | bytes | bytearray | memoryview,
+    segment: Segment,
+    *,
+    name: str = "",
+    checked: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """The batches of a segment. `source` is the data file, or the segment's bytes.
 
     The checksum is verified before the first batch is decoded, because decoding damaged bytes is
-    not safe. CorruptSegmentError has `name` (by default the file). A large segment in a file is
-    therefore read twice: once for the checksum, then batch by batch. A small segment is read at
-    once, because a job with thousands of partitions has many small segments.
+    not safe. It is not verified again for bytes that the caller has `checked` in memory.
+    CorruptSegmentError has `name` (by default the file). A large segment in a file is therefore
+    read twice: once for the checksum, then batch by batch. A small segment is read at once, because
+    a job with thousands of partitions has many small segments.
     """
     name = name or f"{source if isinstance(source, Path) else 'map output'} at {segment.offset}"
     if isinstance(source, Path):
@@ -123,7 +128,7 @@ def read_segment(
     buffer = source if isinstance(source, pa.Buffer) else pa.py_buffer(source)
     if buffer.size != segment.length:
         raise CorruptSegmentError(f"{name}: {buffer.size} bytes instead of {segment.length}")
-    if zlib.crc32(buffer) != segment.crc32:
+    if not checked and zlib.crc32(buffer) != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")
     yield from _streams(pa.BufferReader(buffer), segment, segment.length, name)
 

@@ -3,7 +3,8 @@
 One request asks one TaskTracker for many maps, so a reduce needs few connections. Each of the
 `reduce.shuffle.parallelcopies` threads sends one request at a time, and no two threads read from
 the same tracker. Segments stay compressed; their CRC-32 is checked as they stream in. Up to
-`reduce.shuffle.buffer.mb` of them stay in memory, and the others go to files.
+`reduce.shuffle.buffer.mb` of them stay in memory, and the others go to files. The reduce's own
+TaskTracker names the files of its long segments instead of sending them.
 
 After some failed tries, the reduce reports an output as failing. It tries failed fetches again,
 with pauses, as long as the JobTracker announces the output: the JobTracker may meanwhile name
@@ -67,12 +68,17 @@ class Fetcher:
         backoff: FetchBackoff | None = None,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         source: str = "",
+        tracker_url: str = "",
     ) -> None:
-        """`tls` is for trackers that speak HTTPS; see Peers for `source`."""
+        """`tls` is for trackers that speak HTTPS; see Peers for `source`.
+
+        `tracker_url` is the URL of the TaskTracker whose files this process can read.
+        """
         conf = Conf(facts.spec.conf)
         self._num_maps = facts.num_maps
         self._path = f"/shuffle/{facts.job_id}/{partition}"
         self._work_dir = work_dir
+        self._tracker_url = tracker_url
         self._copies = conf.get_as(SHUFFLE_PARALLELCOPIES)
         silence = conf.get_as(SHUFFLE_TIMEOUT)
         connecting = conf.get_as(SHUFFLE_CONNECT_TIMEOUT)
@@ -184,7 +190,8 @@ class Fetcher:
 
     def _fetch(self, url: str, outputs: list[MapOutput], path: Path) -> None:
         """Send one request. Raises OSError with a file name if our own disk fails, and Closed."""
-        body = msgspec.json.encode(ShuffleRequest([output.attempt_id for output in outputs]))
+        maps = [output.attempt_id for output in outputs]
+        body = msgspec.json.encode(ShuffleRequest(maps, here=url == self._tracker_url))
         try:
             with self._peers.post(url, self._path, body) as response:
                 self._read(response, outputs, path)

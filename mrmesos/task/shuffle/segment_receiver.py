@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -39,7 +41,9 @@ class DamagedSegment(Exception):
 
 
 class NotServed(Exception):
-    """The tracker answered that the output is missing or its index is damaged."""
+    """The tracker answered that the output is missing or its index is damaged, or its file cannot
+    be read.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Fetched:
     """One map's segment: its bytes, or the file that holds them."""
 
     attempt_id: str
-    source: bytes | Path
+    source: bytearray | Path
     segment: Segment
 
     def run(self) -> SortedRun:
@@ -55,7 +59,9 @@ class Fetched:
         return SortedRun(self.segment.rows, self.segment.length, self._read)
 
     def _read(self) -> Iterator[pa.RecordBatch]:
-        return read_segment(self.source, self.segment, name=f"map output of {self.attempt_id}")
+        name = f"map output of {self.attempt_id}"
+        in_memory = isinstance(self.source, bytearray)
+        return read_segment(self.source, self.segment, name=name, checked=in_memory)
 
 
 class Receiver:
@@ -75,6 +81,8 @@ class Receiver:
     def receive(self, response: http.client.HTTPResponse, output: MapOutput, path: Path) -> Fetched:
         """Read the next frame of an answer, into memory or to the end of the file `path`.
 
+        A segment in a file of this agent is not copied: a link beside `path` keeps the file.
+
         Raises DamagedSegment and NotServed: then the next frame can still be read. Raises
         FetchError, ValueError, HTTPException and OSError: then the answer is over. An OSError with
         a file name means that our own disk failed. Raises Closed.
@@ -87,25 +95,53 @@ class Receiver:
             raise NotServed(header.status)
         if header.length < 0 or (header.length > 0) != (header.rows > 0):
             raise FetchError(f"{header.rows} rows in {header.length} bytes")
-        in_memory = self._reserve(header.length)
-        source: bytes | Path
+        if header.path:
+            return self._from_file(header, path)
+        chunks = self._chunks(response.read1, header)
+        source = self._in_memory(chunks, header.length)
+        if source is not None:
+            return _fetched(header, source, 0)
+        return _fetched(header, path, _append(path, chunks))
+
+    def _from_file(self, header: FrameHeader, path: Path) -> Fetched:
+        """Check a segment in a file of this agent. Keep it in memory, or keep the file by a link.
+
+        The link outlives the map's directory. If a link is impossible, the segment is copied.
+        """
         try:
-            chunks = self._chunks(response, header.length, header.crc32)
-            offset = 0
-            if in_memory:
-                source = b"".join(chunks)
-            else:
-                source, offset = path, _append(path, chunks)
+            file = open(header.path, "rb", buffering=0)  # noqa: SIM115, PTH123 -- closed below
+        except OSError as exc:
+            raise NotServed(f"its file cannot be opened: {exc}") from exc
+        with file:
+            file.seek(header.offset)
+            chunks = self._chunks(partial(_read, file), header)
+            source = self._in_memory(chunks, header.length)
+            if source is not None:
+                return _fetched(header, source, 0)
+            link = path.with_name(f"{header.attempt_id}.linked")
+            if not _linked(header.path, link):
+                return _fetched(header, path, _append(path, chunks))
+            for _ in chunks:
+                pass  # only to check them
+            return _fetched(header, link, header.offset)
+
+    def _in_memory(self, chunks: Iterator[bytes], length: int) -> bytearray | None:
+        """The chunks together; None if there is no memory for them, and then none is read."""
+        if not self._reserve(length):
+            return None
+        try:
+            joined, at = bytearray(length), 0
+            for chunk in chunks:
+                joined[at : at + len(chunk)] = chunk
+                at += len(chunk)
         except BaseException:
-            if in_memory:
-                self._give_back(header.length)
+            self._give_back(length)
             raise
-        segment = Segment(offset, header.length, header.rows, header.crc32)
-        return Fetched(output.attempt_id, source, segment)
+        return joined
 
     def drop(self, fetched: Fetched) -> None:
         """Free a segment that is no longer wanted."""
-        if isinstance(fetched.source, bytes):
+        if isinstance(fetched.source, bytearray):
             self._give_back(fetched.segment.length)
 
     def _reserve(self, length: int) -> bool:
@@ -119,11 +155,9 @@ class Receiver:
         with self._lock:
             self._budget += length
 
-    def _chunks(
-        self, response: http.client.HTTPResponse, length: int, crc32: int
-    ) -> Iterator[bytes]:
+    def _chunks(self, read: Callable[[int], bytes | None], header: FrameHeader) -> Iterator[bytes]:
         found = 0
-        left = due = length
+        left = due = header.length
         deadline = 0.0
         while left:
             if self._closed.is_set():
@@ -132,7 +166,7 @@ class Receiver:
                 due, deadline = left - _CHUNK, time.monotonic() + _WAITS_MAX * self._silence
             elif time.monotonic() > deadline:
                 raise FetchError(f"less than 1 MiB in {_WAITS_MAX * self._silence:g} s")
-            chunk = response.read1(min(left, _CHUNK))
+            chunk = read(min(left, _CHUNK))
             if not chunk:
                 raise FetchError(f"the answer ended {left:,} bytes early")
             found = zlib.crc32(chunk, found)
@@ -140,8 +174,35 @@ class Receiver:
             with self._lock:
                 self.bytes += len(chunk)
             yield chunk
-        if found != crc32:
+        if found != header.crc32:
             raise DamagedSegment("its checksum does not match")
+
+
+def _fetched(header: FrameHeader, source: bytearray | Path, offset: int) -> Fetched:
+    segment = Segment(offset, header.length, header.rows, header.crc32)
+    return Fetched(header.attempt_id, source, segment)
+
+
+def _read(file: io.FileIO, size: int) -> bytes:
+    """The next bytes of a file in which there must be more. Raises NotServed."""
+    try:
+        data = file.read(size)
+    except OSError as exc:
+        raise NotServed(f"its file cannot be read: {exc}") from exc
+    if not data:
+        raise NotServed("its file has become shorter")
+    return data
+
+
+def _linked(path: str, link: Path) -> bool:
+    """Give a file another name, unless it has it from an earlier try. False if that fails."""
+    try:
+        os.link(path, link)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _append(path: Path, chunks: Iterator[bytes]) -> int:

@@ -1,12 +1,13 @@
 """The HTTP server of a TaskTracker: map output for reduces (the shuffle), and attempts' logs.
 
-    POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids]}
+    POST /shuffle/{job_id}/{partition}      body {"maps": [attempt ids], "here": false}
     GET  /attempts/{attempt_id}/logs?stream=stdout|stderr&offset=N
 
 Requests and answers are signed with the job's token (mrmesos.access.signing). So workers of other
 jobs cannot read anything, and a process that takes over our port is not trusted. The answer of the
 shuffle has a frame for each map, in the order of the request: a line of JSON (`FrameHeader`), then
-`length` bytes of the segment. Without TLS, sendfile sends them directly from the data file. A name
+`length` bytes of the segment. Without TLS, sendfile sends them directly from the data file. Our own
+workers ask with `here`: then they read long segments from the file that the header names. A name
 from outside becomes a path only if it is an attempt that ran here. docs/protocol.md describes both.
 
 Thread: the TaskTracker's event loop.
@@ -27,6 +28,7 @@ from typing import Literal
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from mrmesos.access.guard import RequestGuard
 from mrmesos.access.listener import Listener, ListenerLimits
@@ -66,6 +68,7 @@ class _Frame:
     path: Path
     offset: int
     length: int
+    """Of the bytes to send after the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ class ShuffleServer:
         self._sending += 1
         self.served.requests += 1
         try:
-            frames = await self._frames(job, partition, asked.maps)
+            frames = await self._frames(job, partition, asked)
             return await self._send(request, signed, frames)
         finally:
             self._sending -= 1
@@ -194,15 +197,15 @@ class ShuffleServer:
         assert job is not None, "its token was just used"
         return signed, job
 
-    async def _frames(self, job: CachedJob, partition: int, maps: list[str]) -> list[_Frame]:
+    async def _frames(self, job: CachedJob, partition: int, asked: ShuffleRequest) -> list[_Frame]:
         frames = []
-        for count, attempt_id in enumerate(maps):
+        for count, attempt_id in enumerate(asked.maps):
             if count % 64 == 63:
                 await asyncio.sleep(0)
-            frames.append(self._frame(job, partition, attempt_id))
+            frames.append(self._frame(job, partition, attempt_id, here=asked.here))
         return frames
 
-    def _frame(self, job: CachedJob, partition: int, attempt_id: str) -> _Frame:
+    def _frame(self, job: CachedJob, partition: int, attempt_id: str, *, here: bool) -> _Frame:
         path, segment = Path(), Segment(0, 0, 0, 0)
         status: Literal["ok", "missing", "corrupt"] = "missing"
         if attempt_id in job.outputs:
@@ -220,8 +223,12 @@ class ShuffleServer:
         if status != "ok":
             segment = Segment(0, 0, 0, 0)
         header = FrameHeader(attempt_id, status, segment.length, segment.rows, segment.crc32)
+        length = segment.length
+        if here and length > _READ_AND_WRITE_BYTES:
+            header = replace(header, path=str(path), offset=segment.offset)
+            length = 0
         line = msgspec.json.encode(header) + b"\n"
-        return _Frame(line, path, segment.offset, segment.length)
+        return _Frame(line, path, segment.offset, length)
 
     def _index(self, attempt_id: str) -> MapOutputIndex:
         """The index of a map output, cached by last use. Raises as MapOutputIndex.read."""

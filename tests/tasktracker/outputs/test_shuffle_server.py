@@ -64,10 +64,10 @@ class Served:
         return parts
 
     async def shuffle(
-        self, partition: object, maps: list[str], *, job: str = JOB
+        self, partition: object, maps: list[str], *, job: str = JOB, here: bool = False
     ) -> list[tuple[FrameHeader, bytes]]:
         url = f"{self.url}/shuffle/{job}/{partition}"
-        body = msgspec.json.encode({"maps": maps})
+        body = msgspec.json.encode({"maps": maps} | ({"here": True} if here else {}))
         signer = Signer(job, facts(job).token)
         signed = signer.sign("POST", f"/shuffle/{job}/{partition}", body)
         headers = {AUTHORIZATION: signed}
@@ -77,7 +77,8 @@ class Served:
             frames = []
             for _ in maps:
                 header = msgspec.json.decode(await answer.content.readline(), type=FrameHeader)
-                frames.append((header, await answer.content.readexactly(header.length)))
+                sent = 0 if header.path else header.length
+                frames.append((header, await answer.content.readexactly(sent)))
             assert await answer.content.read() == b""
             return frames
 
@@ -141,6 +142,21 @@ def test_large_and_small_segments_keep_their_order(tmp_path: Path) -> None:
         parts = {i: served.add_map(i, (size, 5, 5)) for i, size in enumerate(sizes)}
         frames = await served.shuffle(0, names(*range(len(sizes))))
         assert [data for _, data in frames] == [parts[i][0] for i in range(len(sizes))]
+
+    play(tmp_path, scenario)
+
+
+def test_a_worker_of_this_tracker_gets_the_place_of_a_large_segment(tmp_path: Path) -> None:
+    async def scenario(served: Served) -> None:
+        parts = served.add_map(0, (5, 70_000, 65_536))
+        [(header, data)] = await served.shuffle(1, names(0), here=True)
+        assert (header.status, header.length, data) == ("ok", 70_000, b"")
+        whole = await asyncio.to_thread(Path(header.path).read_bytes)
+        assert whole[header.offset :][: header.length] == parts[1]
+        [(header, data)] = await served.shuffle(2, names(0), here=True)
+        assert (header.path, data) == ("", parts[2])
+        [(header, data)] = await served.shuffle(1, names(0))
+        assert (header.path, data) == ("", parts[1])
 
     play(tmp_path, scenario)
 

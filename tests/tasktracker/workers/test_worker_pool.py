@@ -61,7 +61,7 @@ class Pool:
             memory_limit_mb=memory_mb,
             hostname="here",
             agent_id="agent",
-            log_url="",
+            tracker_url="",
         )
         self.pool.run(number, message, log_kb)
         return work
