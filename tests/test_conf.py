@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mrmesos import conf
 from mrmesos.api import Settings
@@ -22,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_defaults_and_text_become_typed_values() -> None:
-    assert Conf().get_as(conf.IO_SORT_MB) == 64
+    assert Conf().get_as(conf.IO_SORT_FACTOR) == 64
     assert Conf({"io.sort.mb": " 128 "}).get_as(conf.IO_SORT_MB) == 128
     assert Conf({"task.timeout": "2.5"}).get_as(conf.TASK_TIMEOUT) == 2.5
 
@@ -51,6 +53,28 @@ def test_a_misspelt_setting_is_named_and_a_parameter_is_not() -> None:
     assert "TextInput(delimiter=" in said
 
 
+@pytest.mark.parametrize(
+    ("memory", "sort", "reduce"), [(128, 8, 8), (256, 24, 19), (1024, 216, 172), (4096, 984, 787)]
+)
+def test_buffers_follow_from_the_memory_of_an_attempt(memory: int, sort: int, reduce: int) -> None:
+    for more in ({}, {"io.sort.mb": "auto", "reduce.shuffle.buffer.mb": " auto "}):
+        found = Conf({"map.memory.mb": str(memory), "reduce.memory.mb": str(memory), **more})
+        assert conf.sort_buffer_bytes(found) == sort << 20
+        assert conf.reduce_buffer_bytes(found) == reduce << 20
+
+
+def test_a_buffer_may_be_set() -> None:
+    found = Conf({"io.sort.mb": "3", "reduce.shuffle.buffer.mb": "700", "map.memory.mb": "4096"})
+    assert (conf.sort_buffer_bytes(found), conf.reduce_buffer_bytes(found)) == (3 << 20, 700 << 20)
+
+
+@given(st.integers(9, 1_000_000))
+def test_the_memory_for_a_sort_buffer(buffer_mb: int) -> None:
+    memory = conf.memory_mb_for_sort(buffer_mb)
+    assert conf.sort_buffer_bytes(Conf({"map.memory.mb": str(memory)})) >= buffer_mb << 20
+    assert conf.sort_buffer_bytes(Conf({"map.memory.mb": str(memory - 1)})) < buffer_mb << 20
+
+
 def test_later_values_win() -> None:
     merged = Conf({"a": "1", "b": "1"}).merged({"b": "2"})
     assert dict(merged) == {"a": "1", "b": "2"}
@@ -64,7 +88,7 @@ def test_assignments() -> None:
 
 def test_every_default_is_within_its_own_bound() -> None:
     for setting in SETTINGS.values():
-        assert setting.parse(str(setting.default)) == setting.default
+        assert setting.parse(setting.default_text) == setting.default
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -138,7 +162,9 @@ def valid(text: str) -> bool:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_schema_knows_every_setting(name: str) -> None:
-    value = json.dumps(SETTINGS[name].default)
+    setting = SETTINGS[name]
+    is_auto = setting.default_text == conf.AUTO
+    value = json.dumps(conf.AUTO if is_auto else setting.default)
     assert valid(f'[settings]\n"{name}" = {value}')
     assert valid(f"[settings]\n{name} = {value}")
     assert valid(f"[profile.p.settings]\n{name} = {value}")

@@ -1,7 +1,6 @@
 """Sums of integers by key, three ways: from plain Python classes to kernels alone."""
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,5 +47,3 @@ class GroupSumVectorised(Job):
 
     mapper, reducer = Numbers, Sum
     input_format = KeyValueTextInput()
-    # A split is folded once, at its end; digits of random keys are not worth compressing.
-    conf: ClassVar = {"io.sort.mb": 256, "map.output.compress.codec": "none"}

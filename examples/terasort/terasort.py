@@ -20,7 +20,3 @@ class TeraSort(Job):
     input_format = TextInput(encoding="")
     output_format = TextOutput()
     num_reducers = 4
-    conf = {
-        "io.sort.mb": 160,  # a split of 128 MiB is one sorted run, so maps merge nothing
-        "map.output.compress.codec": "none",  # see README.md
-    }

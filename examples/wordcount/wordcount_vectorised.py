@@ -1,7 +1,6 @@
 """How often each word occurs: the vectorised way, on whole Arrow batches, without a Python loop."""
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import pyarrow as pa
 
@@ -18,6 +17,3 @@ class Tokenize(BatchMapper):
 
 class WordCountVectorised(Job):
     mapper, reducer = Tokenize, Count
-    # Half of the first setting holds the counts of a split's words. Half of the second holds the
-    # counts of a partition of a gigabyte.
-    conf: ClassVar = {"io.sort.mb": 128, "reduce.shuffle.buffer.mb": 160}

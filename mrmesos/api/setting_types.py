@@ -56,11 +56,11 @@ class SettingTypes(TypedDict, total=False):
     job_end_notification_retry_attempts: int
     job_end_notification_retry_interval: int
     job_end_notification_timeout: int
-    io_sort_mb: int
+    io_sort_mb: int | Literal["auto"]
     io_sort_factor: int
     map_output_compress_codec: str
     reduce_shuffle_parallelcopies: int
-    reduce_shuffle_buffer_mb: int
+    reduce_shuffle_buffer_mb: int | Literal["auto"]
     reduce_shuffle_fetch_retries: int
     reduce_shuffle_connect_timeout: float
     reduce_shuffle_read_timeout: float

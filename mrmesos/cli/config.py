@@ -105,12 +105,8 @@ def rows_of(configuration: Configuration, own: Layer) -> list[Row]:
     places = {"jobtracker": configuration.jobtracker, "master": configuration.master}
     rows = [Row(name, *given) for name, given in places.items()]
     given = configuration.layers.all(own)
-    known = {name: Given(_default(setting.default), DEFAULT) for name, setting in SETTINGS.items()}
+    known = {name: Given(setting.default_text, DEFAULT) for name, setting in SETTINGS.items()}
     return rows + [Row(name, *each) for name, each in sorted({**known, **given}.items())]
-
-
-def _default(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _of_class(target: str) -> Layer:

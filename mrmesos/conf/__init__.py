@@ -12,7 +12,12 @@ Each module has the settings of one part of mrmesos. Callers import them all fro
 # ruff: noqa: F403  (star imports, so that a new setting is written in only one place)
 
 from mrmesos.conf.access import *
+from mrmesos.conf.buffers import SORT_ROW_BYTES as SORT_ROW_BYTES
+from mrmesos.conf.buffers import memory_mb_for_sort as memory_mb_for_sort
+from mrmesos.conf.buffers import reduce_buffer_bytes as reduce_buffer_bytes
+from mrmesos.conf.buffers import sort_buffer_bytes as sort_buffer_bytes
 from mrmesos.conf.declaring import AUTO as AUTO
+from mrmesos.conf.declaring import AUTO_VALUE as AUTO_VALUE
 from mrmesos.conf.declaring import ConfError as ConfError
 from mrmesos.conf.declaring import Setting as Setting
 from mrmesos.conf.io import *

@@ -33,6 +33,13 @@ class Setting(Generic[T]):
     auto: bool = False
     """Whether the text may be `auto`. Its value is AUTO_VALUE; somebody has to decide it."""
 
+    @property
+    def default_text(self) -> str:
+        """The default as users write it."""
+        if self.auto and self.default == AUTO_VALUE:
+            return AUTO
+        return str(self.default).lower() if self.kind is bool else str(self.default)
+
     def parse(self, text: str) -> T:
         """The typed value of `text`. Raises ConfError if the text has another type."""
         if self.auto and text.strip() == AUTO:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from mrmesos.conf.declaring import declare
+from mrmesos.conf.declaring import AUTO, AUTO_VALUE, declare
 
 IO_SORT_MB = declare(
     "io.sort.mb",
-    64,
+    AUTO_VALUE,
     "MiB",
     "Map output held in memory before it is sorted (or folded by an aggregate) and spilled to "
-    "disk.",
+    "disk. A record counts 32 bytes more than its columns. `auto`: a quarter of `map.memory.mb` "
+    "less 160 MiB, at least 8 MiB.",
     minimum=1,
+    auto=True,
 )
 IO_SORT_FACTOR = declare(
     "io.sort.factor", 64, "runs", "Most sorted runs that one merge reads.", minimum=2
 )
 MAP_OUTPUT_CODEC = declare(
-    "map.output.compress.codec", "lz4", "lz4|zstd|none", "Compression of map output."
+    "map.output.compress.codec",
+    AUTO,
+    "auto|lz4|zstd|none",
+    "Compression of map output. `auto`: lz4 for each partition of a map's output whose sample "
+    "becomes a third smaller by it.",
 )
 SHUFFLE_PARALLELCOPIES = declare(
     "reduce.shuffle.parallelcopies",
@@ -27,11 +33,12 @@ SHUFFLE_PARALLELCOPIES = declare(
 )
 SHUFFLE_BUFFER_MB = declare(
     "reduce.shuffle.buffer.mb",
-    128,
+    AUTO_VALUE,
     "MiB",
     "Memory of a reduce for fetched map output. An aggregate uses as much again for its fold. Data "
-    "beyond it goes to disk.",
+    "beyond it goes to disk. `auto`: a fifth of `reduce.memory.mb` less 160 MiB, at least 8 MiB.",
     minimum=1,
+    auto=True,
 )
 SHUFFLE_FETCH_RETRIES = declare(
     "reduce.shuffle.fetch.retries",

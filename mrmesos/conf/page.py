@@ -28,7 +28,7 @@ def settings_page() -> str:
         lines += ["", f"## {title}", "", "| name | default | unit | meaning |", "|---|---|---|---|"]
         for setting in SETTINGS.values():
             if setting.scope == scope:
-                default = f"`{setting.default}`" if setting.default != "" else ""
+                default = f"`{setting.default_text}`" if setting.default_text else ""
                 unit = setting.unit.replace("|", " or ")
                 lines.append(f"| `{setting.name}` | {default} | {unit} | {setting.doc} |")
     lines += ["", "## Other variables of the environment", "", "| name | meaning |", "|---|---|"]

@@ -77,7 +77,9 @@ def _setting(setting: AnySetting) -> Json:
     if setting.kind is str and len(choices) > 1:
         kind["enum"] = choices
     if setting.auto:
-        return {"anyOf": [kind, {"const": AUTO}]}
+        number = kind.pop("default")
+        default = AUTO if setting.default_text == AUTO else number
+        return {"anyOf": [kind, {"const": AUTO}], "default": default}
     return kind
 
 

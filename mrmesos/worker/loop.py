@@ -40,6 +40,8 @@ from mrmesos.task.map_task import MapResult, run_map
 from mrmesos.task.reduce_task import run_reduce
 from mrmesos.task.shuffle.addresses import source_address
 from mrmesos.task.shuffle.fetch import Fetcher
+from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.job import JobFacts, memory_setting
 from mrmesos.wire.task import AttemptState, FreeTask, MapTask, ReduceTask
 from mrmesos.wire.trace import TRACEPARENT, Measured, on_the_wall, read_context
 from mrmesos.worker.channel import FrameError, decode_to_worker, encode, read_frame
@@ -154,7 +156,7 @@ class Worker:
         return replace(done, trace=trace, spans=tuple(self._measured)) if trace else done
 
     def _finished(self, task: RunTask, watch: Watch) -> Done:
-        attempt, facts = task.attempt, task.facts
+        attempt, facts = task.attempt, _of_this_size(task)
         work_dir = Path(task.work_dir)
         if task.redo is not None:
             _remove_all_but_logs(task)
@@ -173,7 +175,7 @@ class Worker:
             )
         job = as_job(code)
         if isinstance(attempt.task, MapTask):
-            mapped = _mapped(task, job, watch)
+            mapped = _mapped(task, facts, job, watch)
             return Done(
                 attempt_id=attempt.attempt_id,
                 state=AttemptState.SUCCEEDED,
@@ -250,9 +252,21 @@ class Worker:
             self._measured.append(Measured("fetch", *map(on_the_wall, fetcher.took)))
 
 
-def _mapped(task: RunTask, job: Job, watch: Watch) -> MapResult:
+def _of_this_size(task: RunTask) -> JobFacts:
+    """The job's facts with the memory of this attempt, which the JobTracker may have raised since
+    the TaskTracker fetched them. The sizes of buffers follow from it.
+    """
+    attempt, spec = task.attempt, task.facts.spec
+    if isinstance(attempt.task, FreeTask) or not attempt.memory_mb:
+        return task.facts
+    kind = TaskKind.REDUCE if isinstance(attempt.task, ReduceTask) else TaskKind.MAP
+    conf = {**spec.conf, memory_setting(kind).name: str(attempt.memory_mb)}
+    return replace(task.facts, spec=replace(spec, conf=conf))
+
+
+def _mapped(task: RunTask, facts: JobFacts, job: Job, watch: Watch) -> MapResult:
     """Run a map. In a chain, one job may find the cut points of another."""
-    attempt, facts, work_dir = task.attempt, task.facts, Path(task.work_dir)
+    attempt, work_dir = task.attempt, Path(task.work_dir)
     if facts.spec.sampled or facts.spec.cut_points is not None:
         from mrmesos.task.cut_points import read_cut_points, run_sampling  # takes time to import
 

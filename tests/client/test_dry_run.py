@@ -19,7 +19,7 @@ from mrmesos.api import AsTask, Chain, Input, Job, JsonLinesInput, Mapper, Reduc
 
 class Count(Job):
     reducer, num_reducers = Reducer, 3
-    conf = {"map.memory.mb": 256, "mine": "x", "io.sort.mb": 64}
+    conf = {"map.memory.mb": 256, "mine": "x", "io.sort.factor": 64}
     inputs = {"a": Input(TextInput(), Mapper), "b": Input(JsonLinesInput(), Mapper)}
 
 class Copy(Job):
@@ -74,7 +74,7 @@ def test_all_of_a_job(place: Path) -> None:
         "map.memory.mb": ("256", "the job's class"),
         "mine": ("x", "the job's class"),
         "split.maxsize": ("100", "-D"),
-    }  # not io.sort.mb, which has its default
+    }  # not io.sort.factor, which has its default
     sent = {(each.kind, each.name) for each in found.sent}
     assert {("code", "job.py"), ("file", "stop.txt")} < sent
     assert any(kind == "python" for kind, _ in sent)  # beside.py

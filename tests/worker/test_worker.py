@@ -182,6 +182,22 @@ def test_attempts_run_one_after_another(worker: RunningWorker, text: Path, tmp_p
         assert made == {OUTPUT_FILE, INDEX_FILE, "stdout", "stderr"}
 
 
+def test_buffers_follow_from_the_memory_of_the_attempt(
+    worker: RunningWorker, tmp_path: Path
+) -> None:
+    """The JobTracker may have raised it after the TaskTracker fetched the job's facts."""
+    job, text, records = jobs()["Tokenize"], tmp_path / "words.txt", 300_000
+    text.write_text("".join(f"word{number}\n" for number in range(records)))
+    facts = facts_for(job, tmp_path / "out", conf={"map.memory.mb": "192"})
+    spilled = []
+    for number, memory_mb in enumerate((0, 1024)):
+        attempt = replace(map_attempt(text, number=number), memory_mb=memory_mb)
+        done = worker.run(job(), attempt, facts)
+        assert done.state is AttemptState.SUCCEEDED, done.error
+        spilled.append(done.counters["task"]["SPILLED_RECORDS"])
+    assert spilled == [2 * records, records]
+
+
 def test_what_is_printed_goes_to_the_attempts_files(
     worker: RunningWorker, text: Path, tmp_path: Path
 ) -> None:

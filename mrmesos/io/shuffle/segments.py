@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from mrmesos.conf import MAP_OUTPUT_CODEC, Conf, ConfError
+from mrmesos.conf import AUTO, MAP_OUTPUT_CODEC, Conf, ConfError
 from mrmesos.io.columns.batches import cut
 from mrmesos.io.shuffle.index import MapOutputIndex, Segment
 
@@ -33,6 +33,14 @@ SEGMENT_BATCH_BYTES = 1 << 20
 """Uncompressed size of a segment's batches; a merge holds two batches of each run."""
 SEGMENT_BATCH_ROWS = 1 << 16
 
+_SAMPLE_BYTES = 64 << 10
+_SAMPLE_LEAST = 4 << 10
+_COMPRESSIBLE = 0.67
+"""Compression pays if a sample takes at most this part of its bytes.
+
+On one machine, writing, sending and reading the bytes that are saved then costs about as much as
+lz4 (docs/performance.md). Between machines it costs more.
+"""
 _CHUNK = 1 << 20
 _AT_ONCE = 64 << 10
 
@@ -42,10 +50,10 @@ class CorruptSegmentError(Exception):
 
 
 def codec_of(conf: Conf) -> str | None:
-    """The codec of map output for Arrow, None for no compression. Raises ConfError."""
+    """The codec of map output for `write_segment`. Raises ConfError."""
     name = conf.get_as(MAP_OUTPUT_CODEC)
-    if name not in ("lz4", "zstd", "none"):
-        raise ConfError(f"{MAP_OUTPUT_CODEC.name}={name!r}: expected lz4, zstd or none")
+    if name not in (AUTO, "lz4", "zstd", "none"):
+        raise ConfError(f"{MAP_OUTPUT_CODEC.name}={name!r}: expected auto, lz4, zstd or none")
     return None if name == "none" else name
 
 
@@ -72,14 +80,15 @@ def write_segment(
     file: BinaryIO,
     batches: Iterable[pa.RecordBatch],
     *,
-    codec: str | None = "lz4",
+    codec: str | None = AUTO,
     batch_bytes: int = SEGMENT_BATCH_BYTES,
 ) -> Segment:
-    """Append the batches at the file's position as one segment. Raises OSError."""
+    """Append the batches at the file's position as one segment. Raises OSError.
+
+    With AUTO as codec, the first batch of each stream decides whether the stream is compressed.
+    """
     offset = file.tell()
     sink = _ChecksummedFile(file)
-    # Threads would take cores from other tasks, and cost more than they save.
-    options = pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
     writer: pa.RecordBatchStreamWriter | None = None
     schema: pa.Schema | None = None
     rows = 0
@@ -90,13 +99,31 @@ def write_segment(
                     if writer is not None:
                         writer.close()
                     schema = piece.schema
-                    writer = pa.ipc.new_stream(sink, schema, options=options)
+                    chosen = _chosen(piece) if codec == AUTO else codec
+                    writer = pa.ipc.new_stream(sink, schema, options=_options(chosen))
                 writer.write_batch(piece)
                 rows += piece.num_rows
     finally:
         if writer is not None:
             writer.close()
     return Segment(offset, sink.length, rows, sink.crc32)
+
+
+def _options(codec: str | None) -> pa.ipc.IpcWriteOptions:
+    # Threads would take cores from other tasks, and cost more than they save.
+    return pa.ipc.IpcWriteOptions(compression=codec, use_threads=False)
+
+
+def _chosen(batch: pa.RecordBatch) -> str | None:
+    """lz4, if the rows in the middle of the batch become enough smaller by it."""
+    if batch.nbytes < _SAMPLE_LEAST:
+        return None
+    rows = max(1, batch.num_rows * _SAMPLE_BYTES // max(_SAMPLE_BYTES, batch.nbytes))
+    sample = batch.slice((batch.num_rows - rows) // 2, rows)
+    counted = pa.MockOutputStream()
+    with pa.ipc.new_stream(counted, batch.schema, options=_options("lz4")) as writer:
+        writer.write_batch(sample)
+    return "lz4" if counted.size() <= _COMPRESSIBLE * sample.nbytes else None
 
 
 def read_segment(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mrmesos.conf import IO_SORT_FACTOR, IO_SORT_MB, Conf
+from mrmesos.conf import IO_SORT_FACTOR, SORT_ROW_BYTES, Conf, sort_buffer_bytes
 from mrmesos.io.columns.batches import Taker, concat, cut
 from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
 from mrmesos.io.columns.sorting import argsort, is_sorted
@@ -86,7 +86,7 @@ class MapOutputWriter:
         self._combine_merged = combine_merged or combine
         self._codec = codec_of(conf)
         self._factor = conf.get_as(IO_SORT_FACTOR)
-        wanted = conf.get_as(IO_SORT_MB) << 20 if sort_bytes is None else sort_bytes
+        wanted = sort_buffer_bytes(conf) if sort_bytes is None else sort_bytes
         self._sort_bytes = min(wanted, max_bytes)
         self._max_bytes = max_bytes
         self._buffered = _Buffered()
@@ -117,16 +117,16 @@ class MapOutputWriter:
             wrong = low if low < 0 else high
             raise ValueError(f"partition {wrong} is not in [0, {self._num_partitions})")
         done = 0
-        for raw in cut(batch, batch.num_rows, self._sort_bytes):
+        for raw in cut(batch, max(1, self._sort_bytes // SORT_ROW_BYTES), self._sort_bytes):
             piece = with_sort_column(raw)
-            size = piece.nbytes
+            size = piece.nbytes + SORT_ROW_BYTES * piece.num_rows
             if self._buffered.batches and self._buffered.size + size > self._sort_bytes:
                 self._spill()
             self._buffered.batches.append(piece)
             self._buffered.partitions.append(partitions[done : done + piece.num_rows])
             self._buffered.size += size
             done += piece.num_rows
-            self._counters["MAP_OUTPUT_BYTES"] += size
+            self._counters["MAP_OUTPUT_BYTES"] += piece.nbytes
         self._counters["MAP_OUTPUT_RECORDS"] += batch.num_rows
 
     def finish(self) -> MapOutputFiles:

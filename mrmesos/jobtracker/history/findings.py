@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from statistics import median, median_low
 from typing import NamedTuple
 
-from mrmesos.conf import IO_SORT_MB, Conf, ConfError
+from mrmesos.conf import (
+    AUTO_VALUE,
+    IO_SORT_MB,
+    SORT_ROW_BYTES,
+    Conf,
+    ConfError,
+    memory_mb_for_sort,
+    sort_buffer_bytes,
+)
 from mrmesos.jobtracker.history.record import HistoryRecord
 from mrmesos.jobtracker.history.spread import FILES, SPLIT, Spread
 from mrmesos.jobtracker.history.words import count, duration, percent, size
@@ -189,20 +197,24 @@ def _spills(record: HistoryRecord, maps: _Won) -> Iterator[Finding]:
     if spilled is None or made is None or largest is None or record.spec is None:
         return
     try:
-        buffer_mb = Conf(record.spec.conf).get_as(IO_SORT_MB)
+        conf = Conf(record.spec.conf)
+        buffer = sort_buffer_bytes(conf)
     except ConfError:
         return
-    if spilled.total < SPILLS * max(1, made.total) or largest.maximum <= buffer_mb << 20:
+    needed = largest.maximum + SORT_ROW_BYTES * made.maximum
+    if spilled.total < SPILLS * max(1, made.total) or needed <= buffer:
         return
     again = 1 - made.total / spilled.total
-    enough = -(-largest.maximum // (1 << 20)) + 1
+    enough = -(-needed // (1 << 20)) + 1
+    larger = f"map.memory.mb={memory_mb_for_sort(enough)}"
+    if conf.get_as(IO_SORT_MB) != AUTO_VALUE:
+        larger = f"io.sort.mb={enough} (and as much more map.memory.mb)"
     yield Finding(
         what="spills",
         words=f"maps wrote each record {spilled.total / max(1, made.total):.1f} times to disk: up "
         f"to {size(largest.maximum)} of output of a map does not fit into the sort buffer of "
-        f"{size(buffer_mb << 20)}",
-        help=f"io.sort.mb={enough} (and as much more map.memory.mb), a combiner, or a smaller "
-        "split.maxsize",
+        f"{size(buffer)}",
+        help=f"{larger}, a combiner, or a smaller split.maxsize",
         seconds=sum(maps.seconds) * again / 4,
     )
 

@@ -103,12 +103,8 @@ def settings_of(spec: JobSpec) -> list[SettingRow]:
         for name, value in sorted(spec.conf.items())
     ]
     rest = [
-        SettingRow(name, _text(setting.default), DEFAULT)
+        SettingRow(name, setting.default_text, DEFAULT)
         for name, setting in SETTINGS.items()
         if setting.scope == "job" and name not in spec.conf
     ]
     return given + rest
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.job import Job
-from mrmesos.conf import IO_SORT_MB, Conf
+from mrmesos.conf import Conf, sort_buffer_bytes
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
 from mrmesos.io.shuffle.grouping import Grouping
@@ -49,7 +49,7 @@ class AggregateSink:
         self._partition = partition
         self._encoder = encoder
         self._work_dir = work_dir
-        most = min(conf.get_as(IO_SORT_MB) << 20, MAX_KERNEL_BYTES)
+        most = min(sort_buffer_bytes(conf), MAX_KERNEL_BYTES)
         self._fold = HashFold(aggregate, aggregate.initial, most)
         self._writer = UnsortedWriter(work_dir, num_partitions, conf=conf)
         self._taken = self._taken_bytes = self._given = 0

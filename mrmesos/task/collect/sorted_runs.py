@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
-from mrmesos.conf import IO_SORT_FACTOR, SHUFFLE_BUFFER_MB, Conf
+from mrmesos.conf import IO_SORT_FACTOR, Conf, reduce_buffer_bytes
 from mrmesos.io.columns.batches import Taker, concat
 from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
 from mrmesos.io.columns.sorting import argsort
@@ -45,7 +45,7 @@ def folded_runs(
 
     If the partial results of all keys fit `reduce.shuffle.buffer.mb`, it is one run in memory.
     """
-    most = min(conf.get_as(SHUFFLE_BUFFER_MB) << 20, MAX_KERNEL_BYTES)
+    most = min(reduce_buffer_bytes(conf), MAX_KERNEL_BYTES)
     fold = HashFold(aggregate, aggregate.merge, most)
     sorted_runs: list[SortedRun] = []
 

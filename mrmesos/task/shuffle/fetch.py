@@ -25,12 +25,12 @@ from pathlib import Path
 import msgspec
 
 from mrmesos.conf import (
-    SHUFFLE_BUFFER_MB,
     SHUFFLE_CONNECT_TIMEOUT,
     SHUFFLE_FETCH_RETRIES,
     SHUFFLE_PARALLELCOPIES,
     SHUFFLE_TIMEOUT,
     Conf,
+    reduce_buffer_bytes,
 )
 from mrmesos.task.collect.sorted_runs import SortedRun
 from mrmesos.task.shuffle.peers import FetchError, Peers
@@ -84,7 +84,7 @@ class Fetcher:
         connecting = conf.get_as(SHUFFLE_CONNECT_TIMEOUT)
         self._peers = Peers(facts.job_id, facts.token, connecting, silence, tls, source)
         self._closed = threading.Event()
-        self._receiver = Receiver(conf.get_as(SHUFFLE_BUFFER_MB) << 20, silence, self._closed)
+        self._receiver = Receiver(reduce_buffer_bytes(conf), silence, self._closed)
         self._state = threading.Condition()
         self._schedule = ShuffleSchedule(
             facts.num_maps,

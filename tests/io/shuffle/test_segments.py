@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from mrmesos.io.shuffle.segments import (
 )
 from tests.io.keys import key_lists, numbered
 
-CODECS = ["lz4", "zstd", None]
+CODECS = ["auto", "lz4", "zstd", None]
 
 
 def pairs_of(batches: Any) -> list[tuple[Any, Any]]:
@@ -112,7 +114,55 @@ def test_an_index_that_disagrees(tmp_path: Path) -> None:
 
 
 def test_codecs() -> None:
-    assert codec_of(Conf()) == "lz4"
+    assert codec_of(Conf()) == "auto"
     assert codec_of(Conf({"map.output.compress.codec": "none"})) is None
-    with pytest.raises(ConfError, match="expected lz4, zstd or none"):
+    with pytest.raises(ConfError, match="expected auto, lz4, zstd or none"):
         codec_of(Conf({"map.output.compress.codec": "rar"}))
+
+
+def written(batches: list[pa.RecordBatch], codec: str | None) -> bytes:
+    file = io.BytesIO()
+    segment = write_segment(file, batches, codec=codec)
+    assert sum(batch.num_rows for batch in read_segment(file.getvalue(), segment)) == sum(
+        batch.num_rows for batch in batches
+    )
+    return file.getvalue()
+
+
+def texts(make: Callable[[int], bytes], count: int) -> pa.RecordBatch:
+    return encode_pairs([make(number) for number in range(count)], [None] * count)
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "expected"),
+    [
+        (lambda number: b"%d: the same words again" % number, 5_000, "lz4"),
+        (lambda number: random.Random(number).randbytes(100), 5_000, None),
+        (lambda number: random.Random(number).randbytes(80) + b"x" * 15, 5_000, None),
+        (lambda number: b"%d: the same words again" % number, 10, None),
+        (lambda number: b"x" * 1_000_000, 2, "lz4"),
+        (lambda number: random.Random(number).randbytes(1_000_000), 2, None),
+    ],
+)
+def test_map_output_is_compressed_if_that_saves_enough(
+    make: Callable[[int], bytes], count: int, expected: str | None
+) -> None:
+    batch = texts(make, count)
+    assert written([batch], "auto") == written([batch], expected)
+
+
+def test_each_partition_and_each_type_has_its_own_compression() -> None:
+    noise = random.Random(1)
+    batches = [
+        encode_pairs([noise.getrandbits(62) for _ in range(9_000)], [None] * 9_000),
+        texts(lambda number: b"the same words again", 9_000),
+    ]
+    found = written(batches, "auto")
+    assert found == written(batches[:1], None) + written(batches[1:], "lz4")
+
+
+def test_the_middle_of_a_batch_is_the_sample() -> None:
+    """The first keys of a sorted run may be alike where most are not."""
+    noise = random.Random(1)
+    batch = texts(lambda number: b"a" * 100 if number < 700 else noise.randbytes(100), 10_000)
+    assert written([batch], "auto") == written([batch], None)

@@ -189,8 +189,8 @@ CASES: dict[str, tuple[Callable[[Sick], None], tuple[str, ...], str]] = {
     ),
     "spills": (
         spills,
-        ("wrote each record 2.0 times to disk", "300.0 MiB of output", "buffer of 64.0 MiB"),
-        "io.sort.mb=301",
+        ("wrote each record 2.0 times to disk", "300.0 MiB of output", "buffer of 216.0 MiB"),
+        "map.memory.mb=1488",
     ),
     "bad host": (
         bad_host,
