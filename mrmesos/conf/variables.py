@@ -1,7 +1,7 @@
 """Variables of the environment that are not settings: name, and what it is for.
 
-Every setting has a variable, too (names.py). `tests/test_conf.py` checks that no other variable is
-read anywhere.
+Every setting has a variable, too (names.py). `tests/conf/test_settings.py` checks that
+no other variable is read anywhere.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from mrmesos.conf.names import python_name, variable_name
 from mrmesos.conf.schema import toml_schema
 from mrmesos.conf.variables import OF_PROCESSES, OF_USERS, VARIABLES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_defaults_and_text_become_typed_values() -> None:
