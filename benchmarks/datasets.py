@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import generators as make
+from benchmarks import real_text
 
 SEED = 20
 VERSION = 1
@@ -17,19 +19,28 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """An input. `write` makes it at a path: a file, or a directory of files."""
+    """An input. `write` makes it at a path: a file, or a directory of files. It returns the name
+    and version of what it was made from, if there is such a thing.
+    """
 
     name: str
-    write: Callable[[Path], None]
+    write: Callable[[Path], str]
+    part: Dataset | None = None
+    copies: int = 1
+    """It is this many copies of `part`, if it has one."""
 
     def at(self, directory: Path) -> Path:
-        """Its path in `directory`. If it does not exist, it is made, completely or not at all."""
-        path = directory / f"{self.name}-v{VERSION}-seed{SEED}"
+        """Its path in `directory`. If it does not exist, it is made, completely or not at all.
+
+        Raises real_text.NotAvailable.
+        """
+        path = self.path_in(directory)
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(path.name + f".partial-{os.getpid()}")
             try:
-                self.write(partial)
+                if origin := self.write(partial):
+                    origin_of(path).write_text(origin, encoding="utf-8")
                 partial.rename(path)
             finally:
                 if partial.is_dir():
@@ -37,10 +48,54 @@ class Dataset:
                 partial.unlink(missing_ok=True)
         return path
 
+    def remove(self, directory: Path) -> None:
+        """Remove it from `directory`, where it exists."""
+        path = self.path_in(directory)
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+
+    def path_in(self, directory: Path) -> Path:
+        """Its path in `directory`, whether it exists or not."""
+        return directory / f"{self.name}-v{VERSION}-seed{SEED}"
+
+
+def origin_of(path: Path) -> Path:
+    """The file beside an input that names what it was made from. Most inputs have none."""
+    return path.with_name(f"{path.name}.origin")
+
 
 def text(size: int, vocabulary: int = make.VOCABULARY) -> Dataset:
     """Zipf text of about `size` bytes."""
     return in_file(f"text-{size}-{vocabulary}", lambda: make.zipf_text(size, SEED, vocabulary))
+
+
+def linux_source(size: int) -> Dataset:
+    """The source and documentation of Linux, as the distribution has it."""
+    return Dataset(f"linux-{size}", lambda path: real_text.write_linux(path, size))
+
+
+def copies(part: Dataset, number: int) -> Dataset:
+    """A directory with copies of an input that is one file."""
+
+    def write(path: Path) -> str:
+        source = part.at(path.parent)
+        path.mkdir()
+        for copy in range(number):
+            shutil.copyfile(source, path / f"{copy:03d}")
+        return ""
+
+    return Dataset(f"{part.name}-x{number}", write, part, number)
+
+
+def library_source(size: int) -> Dataset:
+    """A part of Python's library again and again: few different words."""
+
+    def write(path: Path) -> str:
+        real_text.write_library(path, size)
+        return ""
+
+    return Dataset(f"library-{platform.python_version()}-{size}", write)
 
 
 def tera(lines: int) -> Dataset:
@@ -66,11 +121,12 @@ def numbered(lines: int) -> Dataset:
 def tiny_files(files: int) -> Dataset:
     """A directory of files of one short line each."""
 
-    def write(path: Path) -> None:
+    def write(path: Path) -> str:
         path.mkdir()
         for number in range(files):
             line = f"file {number} says what file {number % 97} says\n"
             (path / f"{number:07d}.txt").write_text(line, encoding="ascii")
+        return ""
 
     return Dataset(f"files-{files}", write)
 
@@ -78,8 +134,9 @@ def tiny_files(files: int) -> Dataset:
 def in_file(name: str, parts: Callable[[], Iterable[bytes]]) -> Dataset:
     """A dataset of one file."""
 
-    def write(path: Path) -> None:
+    def write(path: Path) -> str:
         with path.open("wb") as file:
             file.writelines(parts())
+        return ""
 
     return Dataset(name, write)

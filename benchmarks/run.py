@@ -9,22 +9,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.datasets import origin_of
 from benchmarks.digest import data_files, digest_in_order, digest_of_lines, hash_of
+from benchmarks.goals import compared
 from benchmarks.meter import LINGER_SECONDS, Cost
+from benchmarks.real_text import NotAvailable
 from benchmarks.results import Results, Row, Run, Status, machine_facts, versions
 from benchmarks.systems import HERE, OURS, ROOT, System, environment, systems
-from benchmarks.workloads import SIZES, Operation, Workload, workloads
+from benchmarks.workloads import SIZES, Operation, Workload, bytes_in_words, workloads
 
 LONG_RUN_SECONDS = 240.0
 """A system that takes longer than this runs only once; its row shows one run."""
+COMPARED = compared()
+"""The rows that goals need. Other peers run only once, because nothing follows from their rows."""
 
 
 @dataclass(slots=True)
@@ -41,16 +48,33 @@ class Bench:
         """Every workload with its systems; the results file is written after every run."""
         for workload, asked in plan:
             print(f"{workload.name}: {workload.title}", flush=True)
-            source = workload.dataset.at(self.data)
-            expected = self.reference(workload, source)
             rows = [(system, Row(workload.name, system.name, system.label)) for system in asked]
             self.results.rows += [row for _, row in rows]
-            for number in range(self.results.runs):
-                for system, row in rows:
-                    if row.status is Status.OK and not is_long(row):
-                        self.measure_once(workload, system, row, source, expected)
-                        print(f"  {number + 1} {describe(row)}", flush=True)
-                    self.results.save(self.file)
+            try:
+                check_disk(workload, self.work)
+                source = workload.dataset.at(self.data)
+            except NotAvailable as problem:
+                for _, row in rows:
+                    row.status, row.reason = Status.SKIPPED, str(problem)
+                print(f"  skipped: {problem}", flush=True)
+                self.results.save(self.file)
+                continue
+            self.measure(workload, source, rows)
+            if workload.disk:
+                workload.dataset.remove(self.data)
+
+    def measure(self, workload: Workload, source: Path, rows: list[tuple[System, Row]]) -> None:
+        """One workload, round by round."""
+        if (origin := origin_of(source)).exists():
+            package, _, version = origin.read_text(encoding="utf-8").partition(" ")
+            self.results.versions[package] = version
+        expected = self.reference(workload, source)
+        for number in range(self.results.runs):
+            for system, row in rows:
+                if row.status is Status.OK and not is_enough(workload, row):
+                    self.measure_once(workload, system, row, source, expected)
+                    print(f"  {number + 1} {describe(row)}", flush=True)
+                self.results.save(self.file)
 
     def measure_once(
         self, workload: Workload, system: System, row: Row, source: Path, expected: str
@@ -81,24 +105,44 @@ class Bench:
         if not kept.exists():
             with tempfile.TemporaryDirectory(dir=self.work) as name:
                 scratch = Path(name)
-                kept.write_text(compute_reference(workload.operation, source, scratch))
+                kept.write_text(self.compute_reference(workload, source, scratch))
         return kept.read_text()
 
+    def compute_reference(self, workload: Workload, source: Path, scratch: Path) -> str:
+        """The right output's digest."""
+        if workload.operation is Operation.NOTHING:
+            return hash_of(())
+        if workload.operation is Operation.SORT:
+            return digest_of_lines(source, scratch)
+        script = HERE / "peers" / "plain_python.py"
+        target = scratch / "reference"
+        same = workload.operation
+        if same in (Operation.STREAMING, Operation.MRJOB):
+            same = Operation.WORDCOUNT
+        dataset = workload.dataset
+        one = dataset.part.at(self.data) if dataset.part else source
+        subprocess.run([sys.executable, str(script), same.value, str(one), str(target)], check=True)
+        if dataset.copies > 1:
+            multiply(target / "part-0", dataset.copies)
+        return digest_of_lines(target, scratch)
 
-def compute_reference(operation: Operation, source: Path, scratch: Path) -> str:
-    """The right output's digest."""
-    if operation is Operation.NOTHING:
-        return hash_of(())
-    if operation is Operation.SORT:
-        return digest_of_lines(source, scratch)
-    script = HERE / "peers" / "plain_python.py"
-    target = scratch / "reference"
-    same = operation
-    if operation in (Operation.STREAMING, Operation.MRJOB):
-        same = Operation.WORDCOUNT
-    command = [sys.executable, str(script), same.value, str(source), str(target)]
-    subprocess.run(command, check=True)
-    return digest_of_lines(target, scratch)
+
+def multiply(counts: Path, times: int) -> None:
+    """Rewrite a file of words and counts with so many times the counts."""
+    partial = counts.with_name("_times")
+    with counts.open("rb") as lines, partial.open("wb") as output:
+        for line in lines:
+            word, _, count = line.rpartition(b"\t")
+            output.write(b"%s\t%d\n" % (word, times * int(count)))
+    partial.rename(counts)
+
+
+def check_disk(workload: Workload, directory: Path) -> None:
+    """Raise NotAvailable if the workload takes more disk than is free."""
+    free = shutil.disk_usage(directory).free
+    if free < workload.disk:
+        needs = bytes_in_words(workload.disk)
+        raise NotAvailable(f"it needs {needs} of free disk, and {free / 1e9:.1f} GB are free")
 
 
 def digest(workload: Workload, target: Path, scratch: Path) -> str:
@@ -164,9 +208,11 @@ def warm_up(source: Path) -> None:
                 pass
 
 
-def is_long(row: Row) -> bool:
-    """Whether one run of it has been enough."""
-    return any(run.wall > LONG_RUN_SECONDS for run in row.runs)
+def is_enough(workload: Workload, row: Row) -> bool:
+    """Whether the row has all its runs before the last round."""
+    ours = row.system.startswith(OURS)
+    once = workload.disk > 0 or not (ours or (row.workload, row.system) in COMPARED)
+    return any(once or run.wall > LONG_RUN_SECONDS for run in row.runs)
 
 
 def describe(row: Row) -> str:
@@ -190,18 +236,18 @@ def plan(size: str, only: list[str], wanted: list[str]) -> list[tuple[Workload, 
     known = workloads(SIZES[size])
     check_names("workload", only, [workload.name for workload in known])
     check_names("system", wanted, [system.name for system in systems()])
-    chosen = [system for system in systems() if not wanted or is_wanted(system, wanted)]
     result = []
     for workload in known:
-        if only and workload.name not in only:
+        if not (workload.name in only if only else workload.default):
             continue
-        able = [s for s in chosen if workload.operation in s.jobs and (s.ours or workload.peers)]
+        asked = [system for system in systems() if is_wanted(system, wanted or workload.systems)]
+        able = [s for s in asked if workload.operation in s.jobs and (s.ours or workload.peers)]
         if able:
             result.append((workload, able))
     return result
 
 
-def is_wanted(system: System, wanted: list[str]) -> bool:
+def is_wanted(system: System, wanted: Sequence[str]) -> bool:
     """Whether a name selects the system. `mrmesos` means all our own rows."""
     return system.name in wanted or (system.ours and OURS in wanted)
 

@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PEERS_PYTHON = HERE / ".venv-peers" / "bin" / "python"
 OURS = "mrmesos"
+COUNTING = (Operation.WORDCOUNT, Operation.WORDCOUNT_TABS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def own() -> list[System]:
             "mrmesos, a Python class for each record",
             python,
             {
-                Operation.WORDCOUNT: wordcount / "wordcount.py",
+                **dict.fromkeys(COUNTING, wordcount / "wordcount.py"),
                 Operation.GROUPSUM: f"{groupsum}:GroupSum",
                 Operation.NOTHING: jobs / "empty.py",
             },
@@ -103,7 +104,7 @@ def own() -> list[System]:
             "mrmesos, vectorised",
             python,
             {
-                Operation.WORDCOUNT: wordcount / "wordcount_vectorised.py",
+                **dict.fromkeys(COUNTING, wordcount / "wordcount_vectorised.py"),
                 Operation.SORT: terasort,
                 Operation.GROUPSUM: f"{groupsum}:GroupSumVectorised",
             },
@@ -132,6 +133,8 @@ def peers() -> list[System]:
     scripts = HERE / "peers"
     summing = (Operation.WORDCOUNT, Operation.GROUPSUM)
     every = (*summing, Operation.SORT)
+    with_tabs = (*summing, Operation.WORDCOUNT_TABS)
+    all_four = (*every, Operation.WORDCOUNT_TABS)
 
     def peer(
         name: str, label: str, script: str, operations: tuple[Operation, ...], package: str
@@ -149,7 +152,13 @@ def peers() -> list[System]:
             "python",
             "plain Python, one process",
             Path(sys.executable),
-            dict.fromkeys(every, scripts / "plain_python.py"),
+            dict.fromkeys(all_four, scripts / "plain_python.py"),
+        ),
+        System(
+            "loop",
+            "the mapper's generator in a plain loop, one process",
+            Path(sys.executable),
+            dict.fromkeys(with_tabs, scripts / "loop.py"),
         ),
         System(
             "shell",
@@ -159,8 +168,8 @@ def peers() -> list[System]:
         ),
         tool("gnu-sort", "GNU sort, 2 threads", "gnu_sort.sh", (Operation.SORT,)),
         tool("mawk", "mawk", "mawk.sh", summing),
-        peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", every, "duckdb"),
-        peer("polars", "Polars, 2 threads", "polars_frames.py", every, "polars"),
+        peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", all_four, "duckdb"),
+        peer("polars", "Polars, 2 threads", "polars_frames.py", all_four, "polars"),
         peer("dask", "dask.bag, 2 processes", "dask_bag.py", summing, "dask.bag"),
         peer(
             "mrjob",

@@ -14,7 +14,9 @@ class Operation(StrEnum):
     """An operation of a system on a file."""
 
     WORDCOUNT = "wordcount"
-    """Counts of each word; white space separates words."""
+    """Counts of each word; spaces separate words."""
+    WORDCOUNT_TABS = "wordcount-tabs"
+    """The same counts of text that also has tabs between words."""
     SORT = "sort"
     """Lines by their first ten bytes, into files that are in order one after another."""
     GROUPSUM = "groupsum"
@@ -31,7 +33,10 @@ class Operation(StrEnum):
 class Workload:
     """One table of the report.
 
-    `peers` is False if only our own engine runs it. `settings` are for our engine (`-D`).
+    `settings` are for our engine (`-D`). `systems` run it if nobody asks for others; `mrmesos` is
+    all our own rows. `peers` is False if only our own engine can run it. `default` is False if it
+    runs only when its name is asked for. `disk` is for large inputs: the bytes that must be free
+    before the input is made. Such a workload runs once, and then its input is removed.
     """
 
     name: str
@@ -39,7 +44,10 @@ class Workload:
     operation: Operation
     dataset: Dataset
     settings: Mapping[str, str] = field(default_factory=dict)
+    systems: tuple[str, ...] = ("mrmesos",)
     peers: bool = True
+    default: bool = True
+    disk: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Size:
     """How big the workloads are, in bytes, lines, keys, files or tasks."""
 
     text: int
+    few: int
     vocabulary: int
     tera_lines: int
     big_tera_lines: int
@@ -63,6 +72,7 @@ MILLION = 1_000_000
 SIZES = {
     "tiny": Size(
         text=300_000,
+        few=300_000,
         vocabulary=20_000,
         tera_lines=3_000,
         big_tera_lines=6_000,
@@ -76,6 +86,7 @@ SIZES = {
     ),
     "small": Size(
         text=30 * MILLION,
+        few=10 * MILLION,
         vocabulary=11 * MILLION,
         tera_lines=300_000,
         big_tera_lines=900_000,
@@ -89,6 +100,7 @@ SIZES = {
     ),
     "full": Size(
         text=1000 * MILLION,
+        few=92 * MILLION,
         vocabulary=11 * MILLION,
         tera_lines=10 * MILLION,
         big_tera_lines=40 * MILLION,
@@ -103,27 +115,59 @@ SIZES = {
 }
 
 
+FOLDING = ("mrmesos", "loop", "python", "duckdb", "polars")
+"""The systems that count words and add integers in every default run."""
+OTHERS = ("spark-dataframe", "spark-rdd")
+
+
 def workloads(size: Size) -> list[Workload]:
-    """All workloads, in the report's order: six with peers, then those that only our engine
+    """All workloads, in the report's order: those with peers, then those that only our engine
     runs.
     """
-    text = datasets.text(size.text, size.vocabulary)
-    kilobyte = datasets.text(1_000, size.vocabulary)
-    some = min(size.text, 100 * MILLION)
+    return [*_words(size), *_with_peers(size), *_corners(size), *_scale(size)]
+
+
+def _words(size: Size) -> list[Workload]:
+    settings = {"job.reduces": "4"}
     return [
         Workload(
             "wordcount",
             f"Words of {bytes_in_words(size.text)} of text",
             Operation.WORDCOUNT,
-            text,
-            {"job.reduces": "4"},
+            datasets.text(size.text, size.vocabulary),
+            settings,
+            (*FOLDING, *OTHERS),
         ),
+        Workload(
+            "wordcount-real",
+            f"Words of {bytes_in_words(size.text)} of Linux' source and documentation",
+            Operation.WORDCOUNT_TABS,
+            datasets.linux_source(size.text),
+            settings,
+            FOLDING,
+        ),
+        Workload(
+            "wordcount-few",
+            f"Words of {bytes_in_words(size.few)} of Python source, few of them different",
+            Operation.WORDCOUNT_TABS,
+            datasets.library_source(size.few),
+            settings,
+            FOLDING,
+        ),
+    ]
+
+
+def _with_peers(size: Size) -> list[Workload]:
+    text = datasets.text(size.text, size.vocabulary)
+    some = min(size.text, 100 * MILLION)
+    return [
         Workload(
             "sort",
             f"Sort of {size.tera_lines:,} lines of 100 bytes",
             Operation.SORT,
             datasets.tera(size.tera_lines),
             {"job.reduces": "4"},
+            ("mrmesos", "python", "gnu-sort", "duckdb", "polars", *OTHERS),
         ),
         Workload(
             "groupsum",
@@ -131,6 +175,7 @@ def workloads(size: Size) -> list[Workload]:
             Operation.GROUPSUM,
             datasets.key_values(size.pair_lines, size.pair_keys),
             {"job.reduces": "2"},
+            (*FOLDING, *OTHERS, "mrjob"),
         ),
         Workload(
             "streaming",
@@ -138,6 +183,7 @@ def workloads(size: Size) -> list[Workload]:
             Operation.STREAMING,
             text,
             {"mapreduce.job.reduces": "2"},
+            ("mrmesos", "shell"),
         ),
         Workload(
             "mrjob",
@@ -145,9 +191,15 @@ def workloads(size: Size) -> list[Workload]:
             Operation.MRJOB,
             datasets.text(some, size.vocabulary),
             {"job.reduces": "2"},
+            ("mrmesos", "mrjob"),
         ),
-        Workload("latency", "Words of 1 KB: a job's latency", Operation.WORDCOUNT, kilobyte),
-        *_corners(size),
+        Workload(
+            "latency",
+            "Words of 1 KB: a job's latency",
+            Operation.WORDCOUNT,
+            datasets.text(1_000, size.vocabulary),
+            systems=("mrmesos", "python", "duckdb", "polars", *OTHERS, "mrjob"),
+        ),
     ]
 
 
@@ -177,6 +229,7 @@ def _corners(size: Size) -> list[Workload]:
             datasets.key_values(size.one_key_lines, 1),
             {"job.reduces": "2"},
             peers=False,
+            default=False,
         ),
         Workload(
             "tiny-files",
@@ -184,6 +237,7 @@ def _corners(size: Size) -> list[Workload]:
             Operation.WORDCOUNT,
             datasets.tiny_files(size.tiny_files),
             peers=False,
+            default=False,
         ),
         Workload(
             "long-line",
@@ -191,6 +245,7 @@ def _corners(size: Size) -> list[Workload]:
             Operation.WORDCOUNT,
             datasets.long_line(size.line, size.vocabulary),
             peers=False,
+            default=False,
         ),
         Workload(
             "partitions",
@@ -199,6 +254,43 @@ def _corners(size: Size) -> list[Workload]:
             datasets.text(some, size.vocabulary),
             {"job.reduces": str(size.partitions)},
             peers=False,
+            default=False,
+        ),
+    ]
+
+
+SORT_SCALES, WORDCOUNT_SCALE = (10, 20), 20
+"""How many times the work of `sort` and `wordcount` is in the workloads for scale."""
+
+
+def _scale(size: Size) -> list[Workload]:
+    """The same work, many times as much. Their results are compared with `sort` and `wordcount`."""
+    vectorised = ("mrmesos-vectorised",)
+    return [
+        *(
+            Workload(
+                f"sort-{times}x",
+                f"Sort of {times * size.tera_lines:,} lines of 100 bytes",
+                Operation.SORT,
+                datasets.tera(times * size.tera_lines),
+                {"job.reduces": str(4 * times)},
+                vectorised,
+                peers=False,
+                default=False,
+                disk=3 * times * size.tera_lines * 100,
+            )
+            for times in SORT_SCALES
+        ),
+        Workload(
+            f"wordcount-{WORDCOUNT_SCALE}x",
+            f"Words of {bytes_in_words(WORDCOUNT_SCALE * size.text)} of text",
+            Operation.WORDCOUNT,
+            datasets.copies(datasets.text(size.text, size.vocabulary), WORDCOUNT_SCALE),
+            {"job.reduces": "4"},
+            vectorised,
+            peers=False,
+            default=False,
+            disk=2 * WORDCOUNT_SCALE * size.text,
         ),
     ]
 

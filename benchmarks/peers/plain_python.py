@@ -37,7 +37,12 @@ def groupsum(source: Path, target: Path) -> None:
 def main() -> None:
     operation, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     target.mkdir()
-    jobs = {"wordcount": wordcount, "sort": sort, "groupsum": groupsum}
+    jobs = {
+        "wordcount": wordcount,
+        "wordcount-tabs": wordcount,
+        "sort": sort,
+        "groupsum": groupsum,
+    }
     jobs[operation](source, target / "part-0")
 
 

@@ -88,7 +88,7 @@ def test_datasets_are_made_once_and_whole(tmp_path: Path) -> None:
     (path / "mark").touch()
     assert (tiny.at(tmp_path) / "mark").exists()
 
-    def fail(path: Path) -> None:
+    def fail(path: Path) -> str:
         path.write_bytes(b"half")
         raise OSError("disk full")
 
@@ -96,3 +96,22 @@ def test_datasets_are_made_once_and_whole(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         broken.at(tmp_path)
     assert [child.name for child in tmp_path.iterdir()] == [path.name]
+
+
+def test_copies_are_of_one_input(tmp_path: Path) -> None:
+    few = datasets.copies(datasets.numbered(3), 2)
+    path = few.at(tmp_path)
+    part = datasets.numbered(3).path_in(tmp_path).read_bytes()
+    assert [file.read_bytes() for file in sorted(path.iterdir())] == [part, part]
+    few.remove(tmp_path)
+    assert [child.name for child in tmp_path.iterdir()] == ["numbered-3-v1-seed20"]
+
+
+def test_what_an_input_was_made_from_is_noted(tmp_path: Path) -> None:
+    def write(path: Path) -> str:
+        path.write_bytes(b"text")
+        return "package 1.2"
+
+    path = datasets.Dataset("made", write).at(tmp_path)
+    assert datasets.origin_of(path).read_text() == "package 1.2"
+    assert not datasets.origin_of(datasets.numbered(1).at(tmp_path)).exists()

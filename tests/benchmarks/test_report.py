@@ -64,7 +64,7 @@ def test_goals_compare_with_the_better_peer_and_need_all_of_them() -> None:
     judged = {goal.text: goal for goal in goals(results(*rows))}
     per_record = judged["words, per record: CPU to plain Python's"]
     assert (per_record.measured, per_record.held) == ("2.00", True)
-    vectorised = "words, vectorised: CPU to the better of DuckDB's and Polars'"
+    vectorised = "words, vectorised, Zipf text: CPU to the better of DuckDB's and Polars'"
     assert judged[vectorised].measured is None
     judged = {goal.text: goal for goal in goals(results(*rows, row("polars", 5)))}
     assert (judged[vectorised].measured, judged[vectorised].held) == ("2.33", False)
@@ -72,14 +72,28 @@ def test_goals_compare_with_the_better_peer_and_need_all_of_them() -> None:
 
 def test_goals_of_time_rate_and_memory() -> None:
     rows = [
-        Row("latency", "mrmesos", "", runs=[run(1, 1.4), run(1, 9.0), run(1, 1.5)]),
+        Row("latency", "mrmesos", "", runs=[run(0.8, 0.4), run(0.9, 9.0), run(0.7, 0.5)]),
         Row("empty-maps", "mrmesos", "", runs=[run(1, 0.1)]),
         Row("sort-big", "mrmesos-vectorised", "", runs=[run(1), run(1, rss=700_000_000)]),
     ]
     judged = {goal.text: (goal.measured, goal.held) for goal in goals(results(*rows))}
-    assert judged["job of 1 KB, wall"] == ("1.50 s", True)
+    assert judged["job of 1 KB, wall"] == ("0.50 s", True)
+    assert judged["job of 1 KB, CPU"] == ("0.80 s", False)
     assert judged["empty maps"] == ("200 a second", True)
     assert judged["sort, buffer of 64 MiB: largest process"] == ("700 MB", False)
+
+
+def test_the_goals_of_scale_compare_cpu_for_the_same_work() -> None:
+    rows = [
+        row("mrmesos-vectorised", 2, workload="sort"),
+        row("mrmesos-vectorised", 21, workload="sort-10x"),
+        row("mrmesos-vectorised", 46, workload="sort-20x"),
+    ]
+    judged = {goal.text: (goal.measured, goal.held) for goal in goals(results(*rows))}
+    assert judged["sort of 10 times as much: CPU for the same work, to once"] == ("1.05", True)
+    assert judged["sort of 20 times as much: CPU for the same work, to once"] == ("1.15", False)
+    words = "wordcount of 20 times as much: CPU for the same work, to once"
+    assert judged[words] == (None, False)
 
 
 def test_later_files_replace_rows(tmp_path: Path) -> None:
