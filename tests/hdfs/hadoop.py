@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 HADOOP = "3.4.1"
 POM = Path(__file__).with_name("hadoop-pom.xml")
@@ -90,10 +91,18 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: Callable[[],
 
 @dataclass(slots=True)
 class Hdfs:
-    """A running HDFS. `conf_dir` is what a client takes as HADOOP_CONF_DIR."""
+    """A running HDFS. `conf_dir` is what a client takes as HADOOP_CONF_DIR.
+
+    `hosts` are the names of its DataNodes.
+    """
 
     work_dir: Path
     jars: Path
+    hosts: tuple[str, ...] = HOSTS
+    block_size: int = BLOCK_SIZE
+    replication: int = 2
+    java: tuple[str, ...] = ("-XX:TieredStopAtLevel=1",)
+    """Options of each JVM. These start faster, and run slower after minutes."""
     rpc_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -122,8 +131,8 @@ class Hdfs:
     @property
     def _storage(self) -> dict[str, str]:
         return {
-            "dfs.blocksize": str(BLOCK_SIZE),
-            "dfs.replication": "2",
+            "dfs.blocksize": str(self.block_size),
+            "dfs.replication": str(self.replication),
             "dfs.namenode.http-address": self.http_address,
             "dfs.namenode.fs-limits.min-block-size": "1",
         }
@@ -142,7 +151,7 @@ class Hdfs:
         _write_conf(self.work_dir / "nn", self._common, self._storage | name_node)
         self._java("format", "nn", "namenode.NameNode", "-format", "-nonInteractive").wait(60)
         self.processes["nn"] = self._java("nn", "nn", "namenode.NameNode")
-        for number in range(len(HOSTS)):
+        for number in range(len(self.hosts)):
             self.start_datanode(number)
         self.wait_ready()
 
@@ -150,7 +159,7 @@ class Hdfs:
         """Start it, with the data that it stored before."""
         name = f"dn{number}"
         own = {
-            "dfs.datanode.hostname": HOSTS[number],
+            "dfs.datanode.hostname": self.hosts[number],
             "dfs.datanode.address": "127.0.0.1:0",
             "dfs.datanode.http.address": "127.0.0.1:0",
             "dfs.datanode.ipc.address": "127.0.0.1:0",
@@ -192,7 +201,8 @@ class Hdfs:
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended:\n{self.logs()}"
         state = self._jmx("FSNamesystemState")
-        return state.get("NumLiveDataNodes") == len(HOSTS) and state["FSState"] == "Operational"
+        all_live = state.get("NumLiveDataNodes") == len(self.hosts)
+        return all_live and state["FSState"] == "Operational"
 
     def _jmx(self, bean: str) -> dict[str, object]:
         url = f"http://{self.http_address}/jmx?qry=Hadoop:service=NameNode,name={bean}"
@@ -205,7 +215,7 @@ class Hdfs:
 
     def _java(self, log: str, conf: str, main: str, *args: str) -> subprocess.Popen[bytes]:
         command = [
-            *("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
+            *("java", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto", *self.java),
             # For WebHDFS' JSON under Java 17, as Hadoop's own scripts do.
             *("--add-opens", "java.base/java.lang=ALL-UNNAMED"),
             f"-Djava.io.tmpdir={self.work_dir}",
@@ -235,9 +245,9 @@ def _write_conf(directory: Path, core: dict[str, str], hdfs: dict[str, str]) -> 
 
 
 @contextlib.contextmanager
-def running_hdfs(work_dir: Path) -> Iterator[Hdfs]:
-    """HDFS until the block ends. Raises NoHadoop."""
-    hdfs = Hdfs(work_dir, fetch_jars())
+def running_hdfs(work_dir: Path, **fields: Any) -> Iterator[Hdfs]:
+    """HDFS until the block ends, with these fields of `Hdfs`. Raises NoHadoop."""
+    hdfs = Hdfs(work_dir, fetch_jars(), **fields)
     try:
         hdfs.start()
         yield hdfs
