@@ -41,7 +41,7 @@ class Requests:
     ahead: int = 0
 
 
-OF_HDFS = Requests(ahead=1)
+OF_HDFS = Requests(piece=2 << 20, ahead=1)
 """A DataNode streams as fast as one reader takes the bytes."""
 OF_OBJECT_STORE = Requests(piece=8 << 20, ahead=2)
 """Each request has its price and its latency, and one connection is slower than the network."""
