@@ -45,8 +45,8 @@ class System:
             return f"{self.program} is not installed"
         return import_problem(self.python, self.package) if self.package else ""
 
-    def command(self, workload: Workload, source: Path, target: Path) -> list[str]:
-        """The command that reads `source` and makes the directory `target`."""
+    def command(self, workload: Workload, source: Path | str, target: Path | str) -> list[str]:
+        """The command that reads `source` and makes the directory `target`. We take URIs, too."""
         job = str(self.jobs[workload.operation])
         settings = [part for item in workload.settings.items() for part in ("-D", "=".join(item))]
         if job.endswith(".sh") or not self.ours:
