@@ -110,7 +110,7 @@ check: lint types test  ## lint, types and tests
 
 PEERS := benchmarks/.venv-peers
 
-bench: setup bench-peers  ## 1 GB a workload beside the peers, for hours; rewrites docs/performance.md
+bench: setup bench-peers  ## 1 GB a workload beside the peers; rewrites docs/performance.md
 	$(BIN)/python -m benchmarks.run --size full
 	$(BIN)/python -m benchmarks.report
 
@@ -123,8 +123,8 @@ bench-peers: $(PEERS)/.installed  ## what the benchmarks compare with, in benchm
 # One by one, so that a package that does not install here leaves the others alone.
 $(PEERS)/.installed: benchmarks/peers-requirements.txt
 	$(PYTHON) -m venv $(PEERS)
-	grep -v '^#' $< | while read -r package; do \
-	  $(PEERS)/bin/python -m pip install --quiet "$$package" || echo "left out: $$package"; done
+	grep -v '^#' $< | while read -r packages; do \
+	  $(PEERS)/bin/python -m pip install --quiet $$packages || echo "left out: $$packages"; done
 	touch $@
 
 clean:           ## remove what make made

@@ -13,7 +13,7 @@ import matplotlib as mpl
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-PANELS = ("wordcount", "sort", "groupsum")
+PANELS = ("wordcount", "wordcount-real", "wordcount-few", "sort", "groupsum")
 OURS, OTHERS = "#b5432f", "#8a97a3"
 
 

@@ -14,12 +14,15 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.goals import cpu, goals, wall
+from benchmarks.goals import VECTORISED, cpu, goals, wall
 from benchmarks.results import Results, Row, Run, Status, latest, load
 from benchmarks.systems import HERE, OURS, PEERS_PYTHON, ROOT
+from benchmarks.workloads import SORT_SCALES, WORDCOUNT_SCALE
 
 PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "img" / "performance.svg"
+SCALE_PLOT = "performance-scale.svg"
+"""The name of the second plot, beside the first."""
 WAITING = frozenset({"latency", "empty-maps"})
 NOISE = 0.2
 """The report does not mention other work that keeps fewer CPUs busy than this."""
@@ -27,31 +30,79 @@ BEGIN, END = "<!-- results: written by `python -m benchmarks.report` -->", "<!--
 
 
 def merge(files: list[Results]) -> Results:
-    """Merge several results: the facts of the last file, and all rows; later rows replace earlier.
+    """Merge several results: the facts of the last file, and all rows. Later rows replace earlier
+    ones, but a row that was skipped replaces none.
 
-    Raises ValueError if the sizes differ.
+    Raises ValueError if the sizes or the machines differ.
     """
     if len({results.size for results in files}) > 1:
         raise ValueError("the files are of different sizes")
     merged = files[-1]
+    if any(results.machine != merged.machine for results in files):
+        raise ValueError("the files are of different machines")
     rows: dict[tuple[str, str], Row] = {}
     titles: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for results in files:
         titles |= results.titles
-        rows |= {(row.workload, row.system): row for row in results.rows}
-    merged.rows, merged.titles = list(rows.values()), titles
+        versions |= results.versions
+        for row in results.rows:
+            key = (row.workload, row.system)
+            if key not in rows or row.status is not Status.SKIPPED:
+                rows[key] = row
+    merged.rows, merged.titles, merged.versions = list(rows.values()), titles, versions
     return merged
 
 
-def render(results: Results, plot: str = "") -> str:
-    """Everything between the markers. `plot` is the picture's path as the page names it."""
+def render(results: Results, plot: str = "", scale_plot: str = "") -> str:
+    """Everything between the markers. The plots are paths of pictures as the page names them."""
     parts = [facts(results), table_of_goals(results)]
     if plot:
         parts.append(f"![CPU seconds of each system]({plot})")
     for name, title in results.titles.items():
         rows = [row for row in results.rows if row.workload == name]
-        parts.append(f"### {title}\n\n{table(name, rows)}")
+        if SCALES.get(name, (name, 1))[1] == 1:
+            parts.append(f"### {title}\n\n{table(name, rows)}")
+    if lines := lines_of_scale(results):
+        parts.append("### The same work many times\n\n" + "\n".join([*SCALE_HEAD, *lines]))
+        if scale_plot:
+            parts.append(f"![CPU seconds for the same work]({scale_plot})")
     return "\n\n".join(parts)
+
+
+SCALES = {
+    "sort": ("sort", 1),
+    **{f"sort-{times}x": ("sort", times) for times in SORT_SCALES},
+    "wordcount": ("wordcount", 1),
+    f"wordcount-{WORDCOUNT_SCALE}x": ("wordcount", WORDCOUNT_SCALE),
+}
+SCALE_HEAD = (
+    "| work | times | CPU s | CPU s for once | to once | wall s | largest process | all |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|",
+)
+
+
+def lines_of_scale(results: Results) -> list[str]:
+    """A line for each amount of work. Empty if only one amount was measured."""
+    rows = {row.workload: row for row in results.rows if row.system == VECTORISED}
+    lines = []
+    for name, (work, times) in SCALES.items():
+        row, once = rows.get(name), rows.get(work)
+        if row is None:
+            continue
+        title = results.titles.get(name, name)
+        if row.status is not Status.OK:
+            lines.append(f"| {title} | {times} | {row.status.value}: {row.reason} | | | | | |")
+            continue
+        unit = row.median(cpu) / times
+        measured = once is not None and once.status is Status.OK
+        ratio = f"{unit / once.median(cpu):.2f}" if once is not None and measured else ""
+        lines.append(
+            f"| {title} | {times} | {row.median(cpu):.1f} | {unit:.2f} | {ratio} "
+            f"| {row.median(wall):.1f} | {row.median(peak_rss) / 1e6:,.0f} MB "
+            f"| {row.median(tree_rss) / 1e6:,.0f} MB |"
+        )
+    return lines if any(times > 1 for name, (_, times) in SCALES.items() if name in rows) else []
 
 
 def facts(results: Results) -> str:
@@ -145,14 +196,14 @@ def replace_between_markers(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
-def draw(results: Results, plot: Path, scratch: Path) -> bool:
-    """Draw the plot with the peers' matplotlib. Returns False if that is not installed."""
+def draw(script: str, results: Results, plot: Path, scratch: Path) -> bool:
+    """Draw a plot with the peers' matplotlib. Returns False if that is not installed."""
     if not PEERS_PYTHON.is_file():
         return False
     merged = scratch / "merged.json"
     results.save(merged)
     plot.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(PEERS_PYTHON), str(HERE / "plot.py"), str(merged), str(plot)]
+    command = [str(PEERS_PYTHON), str(HERE / script), str(merged), str(plot)]
     return subprocess.run(command, check=False).returncode == 0
 
 
@@ -173,11 +224,22 @@ def main() -> int:
         print(render(results))
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        drawn = draw(results, options.plot, Path(scratch))
-    picture = os.path.relpath(options.plot, options.page.parent) if drawn else ""
+        plots = [options.plot]
+        scripts = ["plot.py"]
+        if lines_of_scale(results):
+            plots.append(options.plot.with_name(SCALE_PLOT))
+            scripts.append("plot_scale.py")
+        drawn = [
+            plot
+            for script, plot in zip(scripts, plots, strict=True)
+            if draw(script, results, plot, Path(scratch))
+        ]
+    pictures = [
+        os.path.relpath(plot, options.page.parent) if plot in drawn else "" for plot in plots
+    ]
     page = options.page.read_text(encoding="utf-8")
-    options.page.write_text(replace_between_markers(page, render(results, picture)), "utf-8")
-    print(f"{options.page} written" + (f", {options.plot} drawn" if drawn else ""))
+    options.page.write_text(replace_between_markers(page, render(results, *pictures)), "utf-8")
+    print(f"{options.page} written" + "".join(f", {plot} drawn" for plot in drawn))
     return 0
 
 

@@ -12,9 +12,10 @@ from statistics import median
 
 import msgspec
 
+from benchmarks import hadoop_peer
 from benchmarks.systems import PEERS_PYTHON, ROOT
 
-PACKAGES = ("duckdb", "polars", "dask", "mrjob", "pyspark")
+PACKAGES = ("duckdb", "polars", "dask", "dpark", "mrjob", "pyspark")
 
 
 class Status(StrEnum):
@@ -113,6 +114,7 @@ def versions() -> dict[str, str]:
     found["sort"] = first_line(["sort", "--version"])
     found["mawk"] = first_line(["mawk", "-W", "version"])
     found["java"] = first_line(["java", "-version"])
+    found["hadoop"] = hadoop_peer.VERSION if found["java"] else ""
     return {name: version for name, version in found.items() if version}
 
 

@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from benchmarks import hadoop_peer
 from benchmarks.workloads import Operation, Workload
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +25,8 @@ COUNTING = (Operation.WORDCOUNT, Operation.WORDCOUNT_TABS)
 class System:
     """One row of the tables. `jobs` is what it runs for each operation it knows.
 
-    `python` must be able to import `package`. `program` must be on the PATH.
+    `python` must be able to import `package`. `program` must be on the PATH. `prepare` makes what
+    it needs and returns why that is impossible.
     """
 
     name: str
@@ -34,6 +36,7 @@ class System:
     package: str = ""
     program: str = ""
     ours: bool = field(default=False)
+    prepare: Callable[[], str] | None = None
 
     def missing(self, workload: Workload) -> str:
         """Why it cannot do the workload here. Empty if it can."""
@@ -43,6 +46,8 @@ class System:
             return f"there is no {os.path.relpath(script, ROOT)}"
         if self.program and shutil.which(self.program) is None:
             return f"{self.program} is not installed"
+        if self.prepare is not None:
+            return self.prepare()
         return import_problem(self.python, self.package) if self.package else ""
 
     def command(self, workload: Workload, source: Path | str, target: Path | str) -> list[str]:
@@ -170,6 +175,15 @@ def peers() -> list[System]:
         tool("mawk", "mawk", "mawk.sh", summing),
         peer("duckdb", "DuckDB, 2 threads", "duckdb_sql.py", all_four, "duckdb"),
         peer("polars", "Polars, 2 threads", "polars_frames.py", all_four, "polars"),
+        System(
+            "hadoop",
+            "Hadoop MapReduce in Java, 2 maps at once",
+            Path("/bin/sh"),
+            dict.fromkeys(every, scripts / "hadoop.sh"),
+            program="java",
+            prepare=hadoop_peer.prepare,
+        ),
+        peer("dpark", "dpark, 2 processes", "dpark_rdd.py", every, "dpark"),
         peer("dask", "dask.bag, 2 processes", "dask_bag.py", summing, "dask.bag"),
         peer(
             "mrjob",
@@ -194,4 +208,5 @@ def environment(scratch: Path) -> dict[str, str]:
         "SPARK_LOCAL_DIRS": str(scratch),
         "PYSPARK_PYTHON": str(PEERS_PYTHON),
         "PYTHON": sys.executable,
+        "HADOOP_PEER": str(hadoop_peer.PLACE),
     }

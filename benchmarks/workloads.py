@@ -117,7 +117,7 @@ SIZES = {
 
 FOLDING = ("mrmesos", "loop", "python", "duckdb", "polars")
 """The systems that count words and add integers in every default run."""
-OTHERS = ("spark-dataframe", "spark-rdd")
+OTHERS = ("hadoop", "dpark", "spark-dataframe", "spark-rdd")
 
 
 def workloads(size: Size) -> list[Workload]:

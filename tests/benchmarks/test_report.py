@@ -96,6 +96,25 @@ def test_the_goals_of_scale_compare_cpu_for_the_same_work() -> None:
     assert judged[words] == (None, False)
 
 
+def test_the_table_of_scale_is_there_if_more_work_was_measured() -> None:
+    once = row("mrmesos-vectorised", 2, workload="sort")
+    assert "many times" not in render(results(once))
+    text = render(results(once, row("mrmesos-vectorised", 21, workload="sort-10x")))
+    assert "| sort-10x | 10 | 21.0 | 2.10 | 1.05 | 1.0 | 50 MB | 100 MB |" in text
+    skipped = Row("sort-20x", "mrmesos-vectorised", "", Status.SKIPPED, "no room")
+    assert "| sort-20x | 20 | skipped: no room |" in render(results(once, skipped))
+
+
+def test_a_skipped_row_replaces_none_and_machines_are_not_mixed() -> None:
+    skipped = Row("wordcount", "mrmesos", "", Status.SKIPPED, "gone")
+    merged = merge([results(row("mrmesos", 4)), results(skipped)])
+    assert [row.status for row in merged.rows] == [Status.OK]
+    other = results(row("mrmesos", 4))
+    other.machine = {"processor": "slide rule"}
+    with pytest.raises(ValueError, match="different machines"):
+        merge([results(), other])
+
+
 def test_later_files_replace_rows(tmp_path: Path) -> None:
     first, second = results(row("mrmesos", 4), row("python", 2)), results(row("mrmesos", 3))
     for name, content in (("20260101-1", first), ("20260102-1", second)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import hadoop_peer
 from benchmarks.datasets import copies as copies_of
 from benchmarks.datasets import linux_source, numbered, origin_of
 from benchmarks.results import Results, Status, load
@@ -121,8 +122,10 @@ def test_our_own_rows(tmp_path: Path, workload: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("peer", ["duckdb", "polars", "dask"])
+@pytest.mark.parametrize("peer", ["duckdb", "polars", "dask", "dpark", "hadoop"])
 def test_peers_where_they_are_installed(tmp_path: Path, peer: str) -> None:
+    if peer == "hadoop" and not (hadoop_peer.PLACE / "jars").exists():
+        pytest.skip("a benchmark with Hadoop fetches its jars, and no test does")
     put_linux_source(tmp_path / "data")
     only = "wordcount,wordcount-real,wordcount-few,sort,groupsum"
     results = bench(tmp_path, "--systems", peer, "--only", only)

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.maven import NoJars, copy_jars
+
 HADOOP = "3.4.1"
 POM = Path(__file__).with_name("hadoop-pom.xml")
-FETCH_SECONDS = 900.0
 START_SECONDS = 120.0
 DEADLINE = 120.0
 STOP_SECONDS = 15.0
@@ -56,23 +57,12 @@ def fetch_jars() -> Path:
         if not jars.exists():
             partial = cache / "jars.partial"
             shutil.rmtree(partial, ignore_errors=True)
-            _run_maven(partial)
+            try:
+                copy_jars(POM, HADOOP, partial)
+            except NoJars as problem:
+                raise NoHadoop(str(problem)) from None
             partial.rename(jars)
     return jars
-
-
-def _run_maven(target: Path) -> None:
-    command = [
-        *("mvn", "--batch-mode", "--quiet", "--file", str(POM), f"-Dhadoop.version={HADOOP}"),
-        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
-        *("-DincludeScope=runtime", f"-DoutputDirectory={target}"),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise NoHadoop(f"Maven did not fetch Hadoop within {FETCH_SECONDS:g} s") from None
-    if done.returncode:
-        raise NoHadoop(f"Maven cannot fetch Hadoop: {done.stdout.strip()[-500:]}")
 
 
 def free_port() -> int:
