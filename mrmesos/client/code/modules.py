@@ -47,6 +47,8 @@ def needed_beside(script: Path) -> dict[str, Path]:
                 unread += _sources(place)
     for name in {name.partition(".")[0] for name in list(sys.modules)} - found.keys():
         origin = origin_of(sys.modules.get(name))
+        if origin is None or directory not in (origin.parent, origin.parent.parent):
+            continue
         place = _place(name, directory)
         if place not in (None, script) and origin in (place, place / "__init__.py"):
             found[name] = place
@@ -113,7 +115,7 @@ def not_installed(sent: Iterable[Path]) -> list[ModuleType]:
         origin = origin_of(module)
         if origin is None or origin in files or _INSTALLED & set(origin.parts):
             continue
-        if not any(place in origin.parents for place in installed):
+        if not any(_is_in(origin, place) for place in installed):
             found.append(module)
     return found
 
@@ -135,12 +137,19 @@ def _below(directory: Path, taken: dict[str, Path]) -> list[ModuleType]:
         if top in taken or top in ("mrmesos", "__main__", "__mp_main__"):
             continue
         origin = origin_of(module)
-        if origin is None or directory not in origin.parents or _INSTALLED & set(origin.parts):
+        if origin is None or not _is_in(origin, directory) or _INSTALLED & set(origin.parts):
             continue
-        if any(place in origin.parents for place in installed if place != directory):
+        if any(_is_in(origin, place) for place in installed if place != directory):
             continue
         found.append(module)
     return found
+
+
+def _is_in(path: Path, directory: Path) -> bool:
+    """Whether the path is below the directory. `parents` would make a Path for each of its
+    parents.
+    """
+    return path != directory and str(path).startswith(os.path.join(directory, ""))  # noqa: PTH118
 
 
 def origin_of(module: object) -> Path | None:
@@ -155,10 +164,18 @@ def origin_of(module: object) -> Path | None:
 
 @lru_cache(maxsize=8192)
 def _resolved(file: str) -> Path:
-    """The answer is kept: a submit asks three times for each of some hundred modules, and each
-    answer costs 50 us.
+    """The answer is kept: a submit asks three times for each of some hundred modules. To resolve
+    each file alone costs 50 us, so we resolve each directory once.
     """
-    return Path(file).resolve()
+    directory, name = os.path.split(file)
+    if name in ("", ".", "..") or os.path.islink(file):  # noqa: PTH114
+        return Path(file).resolve()
+    return _resolved_directory(directory) / name
+
+
+@lru_cache(maxsize=8192)
+def _resolved_directory(path: str) -> Path:
+    return Path(path).resolve()
 
 
 def _imported(source: Path) -> set[str]:
