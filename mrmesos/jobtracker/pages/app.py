@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -15,12 +17,15 @@ from aiohttp import web
 
 from mrmesos.jobtracker.http.errors import BadRequest
 from mrmesos.jobtracker.pages import render
-from mrmesos.jobtracker.pages.content import ROOT, Content, Contents
 from mrmesos.jobtracker.pages.events import Feeds
 from mrmesos.jobtracker.pages.gate import SCOPE, Gate, answer, confine, message
+from mrmesos.jobtracker.pages.page import ROOT, Content
 from mrmesos.jobtracker.pages.source import PageSource
 from mrmesos.wire.ids import is_chain_id, is_job_id, is_queue_id
 from mrmesos.wire.login import TICKET_PATH, PageTicket
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.pages.content import Contents
 
 MAX_FORM_BYTES = 64 << 10
 STATIC_SECONDS = 86_400
@@ -34,8 +39,13 @@ class Pages:
         self, source: PageSource, gate: Gate, clock: Callable[[], float] = time.time
     ) -> None:
         """`clock` gives the present time, from which pages compute ages."""
-        self._source, self._gate = source, gate
-        self._contents = Contents(source, clock)
+        self._source, self._gate, self._clock = source, gate, clock
+
+    @cached_property
+    def _contents(self) -> Contents:
+        from mrmesos.jobtracker.pages.content import Contents  # takes time; most jobs need no page
+
+        return Contents(self._source, self._clock)
 
     def attach(self, app: web.Application) -> None:
         """Add the pages, below ROOT, to an application that has no handler for `/`."""

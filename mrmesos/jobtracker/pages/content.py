@@ -6,11 +6,12 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.history.record import HistoryRecord, settings_of
+from mrmesos.jobtracker.pages.page import Content
 from mrmesos.jobtracker.pages.source import Log, PageSource
 from mrmesos.jobtracker.pages.views import jobs as views
 from mrmesos.jobtracker.pages.views.charts import histograms, trends
@@ -21,22 +22,12 @@ from mrmesos.jobtracker.pages.views.queues import queue_page, with_errors, with_
 from mrmesos.jobtracker.pages.views.timeline import LEGEND, timeline
 from mrmesos.wire.ids import parse_attempt
 
-ROOT = "/ui/"
 _JOB = re.compile(r"jobs/(job_\d{1,32}_\d{1,32})(?:/(attempts|settings))?")
 _ATTEMPT = re.compile(r"attempts/(attempt_\d{1,32}_\d{1,32}_[mrt]_\d{1,12}_\d{1,12})(/stack)?")
 _CHAIN = re.compile(r"chains/(chain_\d{1,32}_\d{1,32})")
 _QUEUE = re.compile(r"queues/(queue_\d{1,32}_\d{1,32})")
 _TRACKER = re.compile(r"trackers/(tracker_\d{1,32}_\d{1,32})")
 STREAMS = ("stderr", "stdout")
-
-
-class Content(NamedTuple):
-    """A template, its data, and the HTTP status. `changes`: whether it may change later."""
-
-    template: str
-    data: dict[str, Any]
-    status: int = 200
-    changes: bool = False
 
 
 class Contents:

@@ -12,7 +12,6 @@ import time
 import msgspec
 from aiohttp import web
 
-from mrmesos.jobtracker.history.findings import findings
 from mrmesos.jobtracker.http.errors import NotFound
 from mrmesos.jobtracker.pages.source import PageSource
 from mrmesos.wire.explain import Explanation
@@ -36,6 +35,8 @@ class ForClients:
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
         """Explain a job, or the task that the query names."""
+        from mrmesos.jobtracker.history.findings import findings  # takes time to import
+
         job_id, task_id = request.match_info["job_id"], request.query.get("task", "")[:200]
         waiting = await self._source.waiting(job_id, task_id)
         record = await self._source.job(job_id)

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from mrmesos.access.signing import Refusal, derived_key, same
 from mrmesos.jobtracker.pages import render
-from mrmesos.jobtracker.pages.content import ROOT, Content
+from mrmesos.jobtracker.pages.page import ROOT, Content
 from mrmesos.jobtracker.pages.views.links import (
     FULL,
     LINK_SECONDS_MAX,

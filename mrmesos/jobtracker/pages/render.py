@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from mrmesos.jobtracker.history import words
-from mrmesos.jobtracker.pages.content import Content
+from mrmesos.jobtracker.pages.page import Content
 
 if TYPE_CHECKING:
     import jinja2

@@ -8,9 +8,9 @@ from mrmesos.access.names import known_as
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.http.server import HttpServer
 from mrmesos.jobtracker.pages.app import Pages, login_path
-from mrmesos.jobtracker.pages.content import ROOT
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
+from mrmesos.jobtracker.pages.page import ROOT
 from mrmesos.jobtracker.pages.views.sessions import TICKET_SECONDS_MAX
 from mrmesos.jobtracker.storage.history import HistoryStore
 

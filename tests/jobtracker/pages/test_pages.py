@@ -15,8 +15,8 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.jobtracker.pages import events, gate
 from mrmesos.jobtracker.pages.app import login_path
-from mrmesos.jobtracker.pages.content import Content
 from mrmesos.jobtracker.pages.gate import Gate
+from mrmesos.jobtracker.pages.page import Content
 from mrmesos.wire.ids import AgentId, parse_attempt
 from mrmesos.wire.job import JobState
 from mrmesos.wire.queue import QueueRequest, QueueSpec, TaskSpec

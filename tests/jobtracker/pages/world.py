@@ -27,10 +27,10 @@ from mrmesos.jobtracker.history.record import record_of
 from mrmesos.jobtracker.http.live_logs import LiveLogs
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.jobtracker.pages.app import Pages
-from mrmesos.jobtracker.pages.content import ROOT
 from mrmesos.jobtracker.pages.gate import Gate
 from mrmesos.jobtracker.pages.kept import KeptSource
 from mrmesos.jobtracker.pages.live import LiveSource
+from mrmesos.jobtracker.pages.page import ROOT
 from mrmesos.jobtracker.storage.history import History
 from mrmesos.wire.chain import ChainSpec, StepSpec
 from mrmesos.wire.job import JobReport, JobState, JobStatus
