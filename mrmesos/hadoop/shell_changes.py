@@ -13,6 +13,7 @@ from typing import Any
 from mrmesos.hadoop.shell_words import Call, WrongUse
 from mrmesos.hadoop.stores import Entry, FsFailed, hdfs_client
 from mrmesos.io.fs.filesystem import reason
+from mrmesos.io.fs.local import LocalFiles
 
 _COPY_BYTES = 1 << 20
 
@@ -210,7 +211,7 @@ def chmod(call: Call) -> None:
         raise WrongUse(f"chmod : mode '{mode}' does not match the expected pattern.")
     for entry in _each(call, paths):
         bits = _changed(entry, mode)
-        if type(entry.fs).__name__ == "LocalFileSystem":
+        if isinstance(entry.fs, LocalFiles):
             _try(call, entry.shown, Path(entry.name).chmod, bits)
         elif (client := hdfs_client(entry.fs)) is not None:
             _try(call, entry.shown, client.set_permission, entry.name, bits)

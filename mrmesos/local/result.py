@@ -121,12 +121,15 @@ class Result:
         import pyarrow.dataset as ds
 
         from mrmesos.io.fs.filesystem import open_filesystem
+        from mrmesos.io.fs.local import LocalFiles
 
         kind = type(self._format(output)).__name__.removesuffix("Output").lower()
         if kind not in ("parquet", "arrow", "orc"):
             raise ValueError(f"{self._writer.__name__} writes no columns; use table()")
         found = output_files(self._uri(output))
         fs, _ = open_filesystem(self.uri)
+        if isinstance(fs, LocalFiles):
+            fs = None  # pyarrow's own
         return ds.dataset(
             [open_filesystem(info.uri)[1] for info in found], filesystem=fs, format=kind
         )

@@ -6,16 +6,12 @@ names every other file by `scheme://...` as the user wrote it.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from mrmesos.io.fs.read_ahead import open_remote
+from mrmesos.io.fs.local import LocalFiles
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _FILE = re.compile(r"file:(?://(?:localhost)?)?(?=/(?!/))")
@@ -34,6 +30,9 @@ _EXTRAS = {
 _UNLISTED = frozenset({"s3", "s3a", "gs", "gcs"})
 
 
+LOCAL = LocalFiles()
+
+
 class InputError(Exception):
     """An input cannot be read. The message is one line with the URI and what to do."""
 
@@ -45,14 +44,16 @@ class OutputError(Exception):
 def open_filesystem(
     uri: str, *, error: type[InputError] | type[OutputError] = InputError
 ) -> tuple[Any, str]:
-    """The fsspec filesystem of `uri` and the path in it; a local path comes back absolute.
+    """The filesystem of `uri`, by fsspec or LOCAL, and the path in it; a local path is absolute.
 
     Raises `error` if the scheme is unknown, or its driver is not installed or fails.
     """
     scheme = _SCHEME.match(uri)
     if scheme is None or scheme[1] == "file":
-        return _local(), _local_path(uri, error)
+        return LOCAL, _local_path(uri, error)
     name = scheme[1].lower()
+    import fsspec  # takes 30 ms
+
     try:
         if name in ("hdfs", "viewfs"):
             from mrmesos.io.fs.hdfs import open_hdfs
@@ -79,7 +80,9 @@ def missing_driver(uri: str) -> str:
     try:
         if name in ("hdfs", "viewfs"):
             import mrmesos.io.fs.hdfs  # noqa: F401
-        else:
+        elif name != "file":
+            import fsspec
+
             fsspec.get_filesystem_class(name)
     except ImportError as exc:
         return f"mrmesos[{_EXTRAS[name]}]" if name in _EXTRAS else _one_line(exc)
@@ -98,12 +101,6 @@ def _what_to_install(scheme: str, exc: ImportError) -> str:
     )
 
 
-@functools.cache
-def _local() -> LocalFileSystem:
-    """Cached here, because fsspec's own instance cache takes longer than opening a file."""
-    return LocalFileSystem()
-
-
 def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
     path = _FILE.sub("", uri, count=1) if _FILE.match(uri) else uri
     if path.startswith("file://"):
@@ -115,7 +112,7 @@ def _local_path(uri: str, error: type[InputError] | type[OutputError]) -> str:
 
 def uri_of(fs: Any, path: str) -> str:
     """The URI for which `open_filesystem` returns `fs` and `path`."""
-    if isinstance(fs, LocalFileSystem):
+    if isinstance(fs, LocalFiles):
         return path
     if type(fs).__name__ == "WebHDFS":  # its own URIs lack the host
         return f"webhdfs://{urlsplit(fs.url).netloc}{path}"
@@ -135,8 +132,10 @@ def open_input(uri: str, until: int = -1) -> Any:
     """
     fs, path = open_filesystem(uri)
     try:
-        if isinstance(fs, LocalFileSystem):
+        if isinstance(fs, LocalFiles):
             return open(path, "rb", buffering=0)  # noqa: PTH123
+        from mrmesos.io.fs.read_ahead import open_remote
+
         return open_remote(fs, path, until)
     except Exception as exc:  # remote drivers raise any type
         raise InputError(f"{uri}: cannot be read: {reason(exc)}") from exc

@@ -14,9 +14,8 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from fsspec.implementations.local import LocalFileSystem
-
 from mrmesos.io.fs.filesystem import InputError, reason, serves_threads, uri_of
+from mrmesos.io.fs.local import LocalFiles
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, caller
 from mrmesos.io.input.patterns import Info
@@ -72,7 +71,7 @@ class Listing:
 
     def identity(self, path: str) -> Hashable:
         """Equal for two paths of the same directory. Only the local filesystem has links."""
-        if not isinstance(self.fs, LocalFileSystem):
+        if not isinstance(self.fs, LocalFiles):
             return path
         if path not in self._identities:
             self._identities[path] = self._call(lambda: _inode(path), path)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from fsspec.implementations.local import LocalFileSystem
-
 from mrmesos.io.fs.filesystem import OutputError, open_filesystem, reason, serves_threads
+from mrmesos.io.fs.local import LocalFiles
 from mrmesos.io.fs.retry import retrying
 from mrmesos.io.fs.store_calls import GivenUp, caller
 
@@ -53,7 +52,7 @@ class OutputDirectory:
     @property
     def is_local(self) -> bool:
         """Whether this is the local filesystem."""
-        return isinstance(self.fs, LocalFileSystem)
+        return isinstance(self.fs, LocalFiles)
 
     def at(self, name: str) -> str:
         """The path of `name` in `fs`."""
@@ -81,7 +80,7 @@ class OutputDirectory:
 
         Each call is a round trip or waits for a disk, and a job may have thousands of files.
         """
-        several = type(self.fs) is LocalFileSystem or serves_threads(self.fs)
+        several = type(self.fs) is LocalFiles or serves_threads(self.fs)
         if len(items) < _MANY or not several:
             return [action(item) for item in items]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="commit") as pool:

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from fsspec.implementations.local import LocalFileSystem
 
 from mrmesos.api.formats import CsvOutput
 from mrmesos.io.columns.table_schema import as_text
+from mrmesos.io.fs.filesystem import LOCAL
 from mrmesos.io.fs.scratch import Scratch
 from mrmesos.io.output.csv_output import CsvRecordsWriter
 from mrmesos.io.output.output_file import close_quietly, create, unwritable
@@ -85,7 +85,7 @@ class _UploadedPart:
         self._uri, self._file = create(uploads, path)
         self._scratch = Scratch("mrmesos-part-")
         self._local = Path(self._scratch.name, Path(path).name)
-        self._writer = _columns_writer(fmt, LocalFileSystem(), str(self._local), key)
+        self._writer = _columns_writer(fmt, LOCAL, str(self._local), key)
 
     @property
     def pickled(self) -> int:

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from mrmesos.io.compression.first_bytes import codec_of
@@ -18,6 +17,7 @@ from mrmesos.io.fs.filesystem import (
     reason,
     uri_of,
 )
+from mrmesos.io.fs.local import LocalFiles
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_local_paths_are_absolute_and_literal(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fs, found = open_filesystem(uri)
-    assert isinstance(fs, LocalFileSystem)
+    assert isinstance(fs, LocalFiles)
     assert found == (path or str(tmp_path / uri))
     assert uri_of(fs, found) == found
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import fsspec
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from mrmesos.api.job import Job
 from mrmesos.client.code.inputs import sources_of
 from mrmesos.client.terminal.errors import UsageProblem
 from mrmesos.io.fs.filesystem import InputError
+from mrmesos.io.fs.local import LocalFiles
 from mrmesos.io.input.patterns import TooMany, braces, comma_list, uri_list
 from mrmesos.io.input.splits import expand_inputs, part_files
 
@@ -380,13 +380,13 @@ def test_every_link_is_followed_once(
         (tmp_path / "real" / link.name).write_text("x")
         link.symlink_to(tmp_path / "real" / link.name)
     asked: Counter[str] = Counter()
-    info = LocalFileSystem.info
+    info = LocalFiles.info
 
-    def counted(self: LocalFileSystem, path: Any, **more: Any) -> Any:
+    def counted(self: LocalFiles, path: Any, **more: Any) -> Any:
         if isinstance(path, str):  # a listing asks with entries of the directory
             asked[path] += 1
         return info(self, path, **more)
 
-    monkeypatch.setattr(LocalFileSystem, "info", counted)
+    monkeypatch.setattr(LocalFiles, "info", counted)
     assert len(expand_inputs([f"{tmp_path}/{pattern}"])) == 5
     assert [asked[str(link)] for link in links] == [1] * 5

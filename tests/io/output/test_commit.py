@@ -9,9 +9,9 @@ from typing import Any
 
 import fsspec
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 
 from mrmesos.io.fs.filesystem import OutputError
+from mrmesos.io.fs.local import LocalFiles
 from mrmesos.io.output.commit import OutputCommitter
 
 WINNERS = ["attempt_r_0_1", "attempt_r_1_0", "attempt_r_2_0"]
@@ -25,7 +25,7 @@ class Faulty:
     """The local filesystem that calls `fault` before and after each operation."""
 
     def __init__(self, fault: Callable[[int], None]) -> None:
-        self.fs = LocalFileSystem()
+        self.fs = LocalFiles()
         self.fault = fault
         self.operations = 0
 
@@ -129,15 +129,15 @@ def test_one_of_many_moves_fails(
 ) -> None:
     out = committer(tmp_path / "out")
     winners = many_winners(out, 300)
-    move = LocalFileSystem.mv
+    move = LocalFiles.mv
 
-    def failing(self: LocalFileSystem, source: str, target: str) -> None:
+    def failing(self: LocalFiles, source: str, target: str) -> None:
         if target.endswith("00150"):
             raise PermissionError(errno.EACCES, "Permission denied")
         move(self, source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalFileSystem, "mv", failing)
+        patch.setattr(LocalFiles, "mv", failing)
         with pytest.raises(OutputError, match="cannot be committed: Permission denied"):
             out.commit_job(winners)
     assert not (tmp_path / "out" / "_SUCCESS").exists()
