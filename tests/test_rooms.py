@@ -24,6 +24,7 @@ ROOMS = (
     "startup.py",
     "garbage.py",
     "ending.py",
+    "retrying.py",
     "forking.py",
     "bounds.py",
     "resources.py",
@@ -244,8 +245,22 @@ def test_modules_that_promise_to_import_no_pyarrow_keep_it() -> None:
 @pytest.mark.parametrize(
     ("process", "never"),
     [
-        ("mrmesos.worker.loop", ("pyarrow.parquet", "pyarrow.orc", "pyarrow.fs", "aiohttp")),
-        ("mrmesos.tasktracker.executor", ("pyarrow", "numpy", "fsspec", "jinja2", "sqlite3")),
+        (
+            "mrmesos.worker.loop",
+            (
+                "pyarrow.parquet",
+                "pyarrow.orc",
+                "pyarrow.fs",
+                "aiohttp",
+                "fsspec",
+                "tenacity",
+                "asyncio",
+            ),
+        ),
+        (
+            "mrmesos.tasktracker.executor",
+            ("pyarrow", "numpy", "fsspec", "tenacity", "jinja2", "sqlite3"),
+        ),
         ("mrmesos.cli.submit", ("pyarrow", "numpy", "aiohttp", "jinja2", "prometheus_client")),
     ],
 )

@@ -13,11 +13,10 @@ import secrets
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-import tenacity
 
 from mrmesos.access.signing import AUTHORIZATION
 from mrmesos.client.api_messages import Unreachable as Unreachable
@@ -27,6 +26,7 @@ from mrmesos.client.proof import Proof, Unproven
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import one_line
 from mrmesos.election.place import SCHEME, Place
+from mrmesos.retrying import try_first
 from mrmesos.wire.chain import ChainAnswer, ChainSpec, ChainStatus
 from mrmesos.wire.ids import is_chain_id, is_queue_id
 from mrmesos.wire.job import (
@@ -39,6 +39,9 @@ from mrmesos.wire.job import (
 )
 from mrmesos.wire.login import TICKET_PATH, PageTicket
 from mrmesos.wire.queue import QueueAnswer, QueueRequest, QueueSpec, QueueStatus, TaskEnds
+
+if TYPE_CHECKING:
+    import tenacity
 
 T = TypeVar("T")
 
@@ -264,19 +267,23 @@ class JobTrackerClient:
 
         Raises ApiProblem for an answer that is not 2xx, Unreachable if no answer came.
         """
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_TryAgain),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
-            stop=tenacity.stop_after_delay(
-                self._return_seconds if self._answered else self._retry_seconds
-            ),
-            reraise=True,
-        )
+        patience = self._return_seconds if self._answered else self._retry_seconds
+
+        def retrying(spent: float) -> tenacity.Retrying:
+            import tenacity
+
+            return tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(_TryAgain),
+                wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
+                stop=tenacity.stop_after_delay(patience - spent),
+                reraise=True,
+            )
+
         attempt: Callable[[], bytes] = lambda: self._try(  # noqa: E731
             method, path, body, headers or {}, seconds or self._timeout, sha256
         )
         try:
-            return retrying(attempt)
+            return try_first(attempt, retrying)
         except _TryAgain as problem:
             cause = problem.__cause__
             if isinstance(cause, ApiProblem):

@@ -81,7 +81,7 @@ class JobFiles:
 
     def _take(self, name: str, kind: FileKind, path: Path, words: str) -> None:
         from mrmesos.task.files.archives import BadArchive, unpacked_bytes
-        from mrmesos.task.files.file_cache import is_unpacked
+        from mrmesos.task.files.job_files import is_unpacked
 
         with path.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -133,8 +133,7 @@ class JobFiles:
 
     def _place(self, kinds: Iterable[FileKind]) -> None:
         from mrmesos.task.files.archives import unpack
-        from mrmesos.task.files.file_cache import is_unpacked
-        from mrmesos.task.files.job_files import link
+        from mrmesos.task.files.job_files import is_unpacked, link
 
         wanted = set(kinds)
         for file, path in self._paths.items():

@@ -5,9 +5,15 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import tenacity
+from mrmesos.retrying import try_first
 
+if TYPE_CHECKING:
+    import tenacity
+
+T = TypeVar("T")
 TRIES = 5
 LONGEST_WAIT_SECONDS = 4.0
 
@@ -49,19 +55,36 @@ def is_transient(exc: BaseException) -> bool:
     return exc.errno not in _PERMANENT
 
 
-def retrying(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
+class Retrier(Protocol):
+    """Calls a function, several times if need be."""
+
+    def __call__(self, call: Callable[..., T], /, *args: Any, **named: Any) -> T: ...
+
+
+def retrying(sleep: Callable[[float], None] = time.sleep) -> Retrier:
     """A retrier: up to 5 tries of a call with waits up to 4 s, for temporary errors only."""
-    return tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(TRIES),
-        wait=tenacity.wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_SECONDS),
-        retry=tenacity.retry_if_exception(is_transient),
-        sleep=sleep,
-        reraise=True,
-    )
+
+    def made(_spent: float) -> tenacity.Retrying:
+        import tenacity
+
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(TRIES),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_SECONDS),
+            retry=tenacity.retry_if_exception(is_transient),
+            sleep=sleep,
+            reraise=True,
+        )
+
+    def called(call: Callable[..., T], /, *args: Any, **named: Any) -> T:
+        return try_first(partial(call, *args, **named), made)
+
+    return called
 
 
 def retrying_for(seconds: float) -> tenacity.Retrying:
     """A retrier: a try every few seconds for `seconds` in total, for temporary errors only."""
+    import tenacity
+
     return tenacity.Retrying(
         stop=tenacity.stop_after_delay(seconds),
         wait=tenacity.wait_random(1.0, LONGEST_WAIT_SECONDS),

@@ -12,8 +12,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-
-import tenacity
+from functools import partial
+from typing import TYPE_CHECKING
 
 from mrmesos.jobtracker.core.messages.commands import (
     AcceptInverseOffers,
@@ -32,6 +32,10 @@ from mrmesos.jobtracker.mesos.driver import MesosDriver
 from mrmesos.jobtracker.mesos.slot_updates import DISCONNECTED, slot_updated
 from mrmesos.jobtracker.mesos.task_info import TrackerCommand, task_info
 from mrmesos.mesos.errors import MesosCallError, MesosUnreachable
+from mrmesos.retrying import try_first
+
+if TYPE_CHECKING:
+    import tenacity
 
 logger = logging.getLogger(__name__)
 
@@ -148,16 +152,19 @@ class DriverCalls:
         def pause(state: tenacity.RetryCallState) -> None:
             logger.warning("the Mesos master does not answer (attempt %d)", state.attempt_number)
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(MesosUnreachable),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5.0),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            sleep=tenacity.sleep_using_event(self._stopping),
-            before_sleep=pause,
-            reraise=True,
-        )
-        sent: bool = retrying(call, *args)
-        return sent
+        def retrying(_spent: float) -> tenacity.Retrying:
+            import tenacity
+
+            return tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(MesosUnreachable),
+                wait=tenacity.wait_random_exponential(multiplier=0.2, max=5.0),
+                stop=tenacity.stop_when_event_set(self._stopping),
+                sleep=tenacity.sleep_using_event(self._stopping),
+                before_sleep=pause,
+                reraise=True,
+            )
+
+        return try_first(partial(call, *args), retrying)
 
     def _accept(self, command: AcceptOffers) -> None:
         """Send an ACCEPT, and never twice: after a second one, Mesos would report the running slots

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from mrmesos.conf import TASKTRACKER_CACHE_MB
 from mrmesos.task.files.archives import unpack, unpacked_bytes
-from mrmesos.wire.job import FileKind, JobFile
+from mrmesos.task.files.job_files import is_unpacked
+from mrmesos.wire.job import JobFile
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,6 @@ Download = Callable[[JobFile, Path], Awaitable[None]]
 
 class CacheFull(Exception):
     """Files in use leave no space for another one. The message names the setting."""
-
-
-def is_unpacked(file: JobFile) -> bool:
-    """Whether tasks see the unpacked directory instead of the file itself."""
-    if file.kind is FileKind.PYTHON:
-        return not file.name.endswith(".py")
-    return file.kind is FileKind.ARCHIVE
 
 
 @dataclass(slots=True)

@@ -10,10 +10,16 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mrmesos.task.files.file_cache import is_unpacked
 from mrmesos.wire.job import FileKind, JobFile
 
 _FILES, _PYTHON = "files", "python"
+
+
+def is_unpacked(file: JobFile) -> bool:
+    """Whether tasks see the unpacked directory instead of the file itself."""
+    if file.kind is FileKind.PYTHON:
+        return not file.name.endswith(".py")
+    return file.kind is FileKind.ARCHIVE
 
 
 def named_files(given: Iterable[str]) -> list[str]:

@@ -12,13 +12,6 @@ from collections.abc import Callable
 
 import aiohttp
 import msgspec
-from tenacity import (
-    AsyncRetrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from mrmesos.tasktracker.jobtracker.client import JobTrackerLink, NoAnswer
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
@@ -112,6 +105,14 @@ class Heartbeats:
             return
         except JobTrackerAway as problem:
             logger.warning("%s; trying again", problem)
+        from tenacity import (  # takes time to import
+            AsyncRetrying,
+            before_sleep_log,
+            retry_if_exception_type,
+            stop_after_delay,
+            wait_random_exponential,
+        )
+
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(JobTrackerAway),
             wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_BACKOFF_SECONDS),

@@ -11,19 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import msgspec
-from tenacity import (
-    AsyncRetrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from mrmesos.conf import TASKTRACKER_CACHE_MB, TASKTRACKER_USERLOG_MB, Conf, ConfError
 from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
@@ -58,6 +52,9 @@ class JobGone(JobFetchError):
 
 class _TryAgain(Exception):
     """The fetch failed, but another try may succeed."""
+
+
+_MAY_PASS = (_TryAgain, NoAnswer, OSError)
 
 
 @dataclass(slots=True)
@@ -141,23 +138,15 @@ class JobCache:
         if not is_job_id(job_id):
             raise JobFetchError(f"{job_id!r} is not a job id")
         again = job_id in self._given_up
-        seconds = 0.0 if again else self._give_up_seconds
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type((_TryAgain, NoAnswer, OSError)),
-                wait=wait_random_exponential(multiplier=0.05, max=1),
-                stop=stop_after_delay(seconds),
-                before_sleep=before_sleep_log(logger, logging.WARNING),
-                reraise=True,
-            ):
-                with attempt:
-                    job = await self._fetch_once(
-                        job_id, _LAST_TRY_SECONDS if again else _TRY_SECONDS
-                    )
-        except (_TryAgain, NoAnswer, OSError) as problem:
+            if again:
+                job = await self._fetch_once(job_id, _LAST_TRY_SECONDS)
+            else:
+                job = await self._fetch_patiently(job_id)
+        except _MAY_PASS as problem:
             self.files.release(job_id)
             self._give_up(job_id)
-            tried = "once more" if again else f"for {seconds:g} s"
+            tried = "once more" if again else f"for {self._give_up_seconds:g} s"
             raise JobFetchError(
                 f"cannot fetch {job_id} from the JobTracker at {self._jobtracker.where}, tried "
                 f"{tried}: {problem or type(problem).__name__}; check whether this agent can "
@@ -166,7 +155,6 @@ class JobCache:
         except BaseException:
             self.files.release(job_id)
             raise
-        assert job is not None, "AsyncRetrying raises where no attempt succeeded"
         self._jobs[job_id] = job
         self._given_up.discard(job_id)
         return job
@@ -175,6 +163,34 @@ class JobCache:
         if len(self._given_up) >= _GIVEN_UP_MAX:
             self._given_up.clear()
         self._given_up.add(job_id)
+
+    async def _fetch_patiently(self, job_id: str) -> CachedJob:
+        """Try until it is fetched, or the time for it is over."""
+        began = time.monotonic()
+        try:
+            return await self._fetch_once(job_id, _TRY_SECONDS)
+        except _MAY_PASS as problem:
+            logger.warning("cannot fetch %s: %s; trying again", job_id, problem)
+        from tenacity import (  # takes time to import
+            AsyncRetrying,
+            before_sleep_log,
+            retry_if_exception_type,
+            stop_after_delay,
+            wait_random_exponential,
+        )
+
+        job: CachedJob | None = None
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(_MAY_PASS),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            stop=stop_after_delay(self._give_up_seconds - (time.monotonic() - began)),
+            before_sleep=before_sleep_log(logger, logging.WARNING),
+            reraise=True,
+        ):
+            with attempt:
+                job = await self._fetch_once(job_id, _TRY_SECONDS)
+        assert job is not None, "AsyncRetrying raises where no attempt succeeded"
+        return job
 
     async def _fetch_once(self, job_id: str, seconds: float) -> CachedJob:
         path = f"/api/v1/jobs/{job_id}/facts"
