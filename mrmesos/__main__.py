@@ -1,8 +1,10 @@
 """The `mrmesos` command, and `python -m mrmesos`, which is the same."""
 
+from mrmesos.garbage import look_seldom
 from mrmesos.startup import prepare, survive_full_stderr
 
 prepare(module=__name__ == "__main__")
+look_seldom()
 survive_full_stderr()
 
 from typing import NoReturn  # noqa: E402 (what lies in the current directory is no module of ours)

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from mrmesos.garbage import set_apart
+
 _PR_SET_NAME = 15  # prctl(2); at most 15 bytes count
 
 
@@ -62,6 +64,7 @@ class Forked:
         """
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # otherwise both would write it
+        set_apart()  # a look at shared objects would copy their memory
         reads, writes = os.pipe()
         try:
             self.pid = os.fork()

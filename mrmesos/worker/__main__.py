@@ -8,20 +8,20 @@ kernel kills it when its parent dies (see also `loop`).
 
 from __future__ import annotations
 
+from mrmesos.garbage import look_seldom, set_apart
 from mrmesos.startup import prepare
 
 if __name__ == "__main__":
     prepare(module=True)
+    look_seldom()
 
 import argparse
-import gc
 import logging
 import os
 import socket
 import threading
 
 from mrmesos.ending import die_with_parent
-from mrmesos.garbage import look_seldom
 from mrmesos.worker.stack_signal import answer_with_stacks
 
 
@@ -40,13 +40,12 @@ def main() -> None:
         os.setpgid(0, 0)
     die_with_parent()
     os.set_inheritable(fd, False)
-    look_seldom()
     import pyarrow as pa
 
     from mrmesos.worker.begin import begin
     from mrmesos.worker.loop import Worker
 
-    gc.freeze()  # imported objects stay for good, so the collector need not look at them
+    set_apart()  # imported objects stay for good
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     channel = socket.socket(fileno=fd)

@@ -8,10 +8,9 @@ A process belongs to a sandbox if its environment has MESOS_SANDBOX=<sandbox>, i
 such a process, or if it is in the session of one. So children that left the session are found.
 """
 
-# ruff: noqa: PTH123, PTH208 (pathlib costs start-up time)
+# ruff: noqa: PTH110, PTH123, PTH208 (pathlib costs start-up time)
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -104,8 +103,12 @@ def main() -> None:
     if watched:
         time.sleep(PAUSE)  # the parent may have forked and not yet called exec
         kill_all(watched)
-    for path in remove:
-        shutil.rmtree(path, ignore_errors=True)
+    remove = [path for path in remove if os.path.exists(path)]
+    if remove:
+        import shutil  # takes time, and after an ordinary end nothing is left
+
+        for path in remove:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":
