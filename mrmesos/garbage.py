@@ -27,9 +27,11 @@ def look_seldom() -> None:
 
 
 def set_apart() -> None:
-    """Keep all present objects out of further looks. A full look at a job of 200,000 maps stops all
-    threads of the JobTracker for a quarter of a second. Objects without cycles are still freed as
-    usual.
+    """Keep all present objects out of further looks, and count new ones from zero.
+
+    A full look at a job of 200,000 maps stops all threads of the JobTracker for a quarter of a
+    second. A look at the 50,000 objects of some hundred modules takes 10 ms. Objects without cycles
+    are still freed as usual.
     """
     gc.freeze()
 

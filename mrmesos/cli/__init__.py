@@ -20,7 +20,7 @@ from click.shell_completion import CompletionItem
 import mrmesos
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import printable
-from mrmesos.garbage import look_seldom
+from mrmesos.garbage import set_apart
 
 VERBS = {
     "submit": (
@@ -84,7 +84,7 @@ class OneLineCommand(click.Command):
         **extra: Any,
     ) -> Any:
         """Run. If the user has to change something: exit code 2 and one line on stderr."""
-        look_seldom()
+        set_apart()  # what is imported stays
         args = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)

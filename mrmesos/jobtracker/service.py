@@ -159,6 +159,7 @@ class JobTrackerService:
         Raises AddressError if it cannot listen, JournalError if TaskTrackers of an earlier life
         would not find it at this address, and ValueError if `master` is no valid address.
         """
+        garbage.set_apart()  # what is imported stays
         try:
             return self._start()
         except BaseException:

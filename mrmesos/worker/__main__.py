@@ -42,10 +42,12 @@ def main() -> None:
     os.set_inheritable(fd, False)
     import pyarrow as pa
 
+    set_apart()  # imported objects stay for good; before the first look at them, and after
+    import mrmesos.worker.bare_compute  # noqa: F401 (before others import pyarrow.compute)
     from mrmesos.worker.begin import begin
     from mrmesos.worker.loop import Worker
 
-    set_apart()  # imported objects stay for good
+    set_apart()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     channel = socket.socket(fileno=fd)
