@@ -13,7 +13,7 @@ from mrmesos.testing.processes import processes_of
 from tests.jobtracker.fakes import wait_until
 
 JOB = """
-import json, os
+import json, os, sys
 from mrmesos.api import Job, Mapper
 
 class Looks(Mapper):
@@ -25,6 +25,7 @@ class Looks(Mapper):
             "tracker": tracker, "own": own, "cwd": os.getcwd(), "parent": os.getppid(),
             "leads": os.getpgid(0) == os.getpid(), "cwd of tracker": os.readlink(
                 f"/proc/{os.getppid()}/cwd"),
+            "heavy": [name for name in ("fsspec", "tenacity", "asyncio") if name in sys.modules],
             **{name: os.environ.get(name, "") for name in names},
         })
 
@@ -61,6 +62,7 @@ def test_the_worker_has_what_the_launch_says(tmp_path: Path) -> None:
     assert str(found["MRMESOS_TRACKER_ID"]).startswith("tracker_")
     assert found["MRMESOS_WORKER"] == f"{found['parent']}.1"
     assert found["leads"]
+    assert not found["heavy"], "a job on local files needs none of them"
 
 
 def test_a_launch_with_an_environment_of_its_own_is_an_ordinary_start(tmp_path: Path) -> None:

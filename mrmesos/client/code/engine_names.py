@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import metadata
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXTRA = re.compile(r"\bextra\s*==")
@@ -17,6 +16,8 @@ _EXTRA = re.compile(r"\bextra\s*==")
 @cache
 def engine_modules() -> frozenset[str]:
     """The modules of all installed packages that mrmesos and its extras require."""
+    from importlib import metadata  # takes time to import
+
     needed, unread = set[str](), ["mrmesos"]
     while unread:
         name = unread.pop()
@@ -32,6 +33,8 @@ def engine_modules() -> frozenset[str]:
 
 
 def _required(name: str) -> list[str]:
+    from importlib import metadata
+
     try:
         lines = metadata.requires(name) or []
     except metadata.PackageNotFoundError:  # an extra that is not installed

@@ -23,7 +23,6 @@ from typing import Any, Protocol
 import msgspec
 
 from mrmesos.conf import NAMENODE_HTTP_ADDRESS, Conf
-from mrmesos.io.fs.hadoop_conf import site_configuration
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +120,8 @@ def name_node_addresses(authority: str, conf: Conf) -> list[str]:
         return [f"http://{name}" if ":" in name else f"http://{name}:{_HTTP_PORT}"]
     if given := conf.get_as(NAMENODE_HTTP_ADDRESS):
         return [_with_scheme(each.strip()) for each in given.split(",") if each.strip()]
+    from mrmesos.io.fs.hadoop_conf import site_configuration  # takes time to import
+
     site = site_configuration()
     if not name:
         default = _AUTHORITY.match(site.get("fs.defaultFS", ""))

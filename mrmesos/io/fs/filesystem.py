@@ -121,6 +121,8 @@ def uri_of(fs: Any, path: str) -> str:
 
 def serves_threads(fs: Any) -> bool:
     """Whether several threads may call this driver at once: our hdfs://, and drivers on asyncio."""
+    if isinstance(fs, LocalFiles):
+        return False
     return hasattr(fs, "open_ranges") or bool(getattr(fs, "async_impl", False))
 
 

@@ -10,6 +10,7 @@ not here, such as `glob`. Paths are absolute. Answers are those of fsspec's Loca
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -47,6 +48,23 @@ class LocalFiles:
             if not detail:
                 return [entry.path for entry in entries]
             return [info for entry in entries if (info := _listed(entry)) is not None]
+
+    def find(self, path: str, detail: bool = False) -> Any:
+        """All files below a directory by their paths, in order, or the file at a path. Links to
+        directories count as files. What is gone meanwhile is left out.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        unread = [path]
+        while unread:
+            above = unread.pop()
+            with contextlib.suppress(FileNotFoundError):
+                for info in self.ls(above, detail=True):
+                    if info["type"] == "directory":
+                        unread.append(info["name"])
+                    else:
+                        found[info["name"]] = info
+        names = sorted(found)
+        return {name: found[name] for name in names} if detail else names
 
     def exists(self, path: str) -> bool:
         """Whether there is something, and not only a link to nothing."""

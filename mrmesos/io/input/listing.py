@@ -41,7 +41,8 @@ class Listing:
         self._listed: dict[str, list[tuple[str, Info]]] = {}
         self._followed: dict[str, Info | None] = {}
         self._identities: dict[str, Hashable] = {}
-        self._retries_itself = hasattr(fs, "open_ranges")  # our hdfs://
+        # our hdfs://
+        self._retries_itself = not isinstance(fs, LocalFiles) and hasattr(fs, "open_ranges")
         self._threads = THREADS if serves_threads(fs) else 1
 
     def children(self, paths: Sequence[str]) -> list[list[tuple[str, Info]]]:

@@ -1,6 +1,8 @@
 """Our own local filesystem answers as fsspec's does."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,10 @@ CHANGES: dict[str, Callable[[Any, str], Any]] = {
     "pipe_file": lambda fs, path: fs.pipe_file(path, b"new"),
     "cat_file": lambda fs, path: fs.cat_file(path),
     "glob": lambda fs, path: len(fs.glob(f"{path}*")),
-    "find": lambda fs, path: len(fs.find(path)),
+    "find": lambda fs, path: [name.rpartition("/")[2] for name in fs.find(path)],
+    "find in detail": lambda fs, path: [
+        each["size"] for each in fs.find(path, detail=True).values()
+    ],
 }
 
 
@@ -76,6 +81,21 @@ def test_what_it_does_not_know_is_fsspecs(tmp_path: Path) -> None:
     assert OURS.unstrip_protocol("/a") == "file:///a"
     with pytest.raises(ValueError, match="recursive"):
         OURS.rm(str(filled(tmp_path)))
+
+
+def test_inputs_and_outputs_need_no_fsspec(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from mrmesos.io.input.splits import expand_inputs
+from mrmesos.io.output.commit import OutputCommitter
+expand_inputs(["{filled(tmp_path / "in")}/file"])
+out = OutputCommitter("{tmp_path}/out")
+out.setup_job()
+out.commit_job([])
+print("fsspec" in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == ("False\n", "")
 
 
 def tree(place: Path) -> dict[str, str | bytes]:
