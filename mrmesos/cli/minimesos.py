@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mrmesos.minimesos.agent.prepared import Prepared
+    from mrmesos.minimesos.agent.prepared import Prepared, Reaper
     from mrmesos.minimesos.http.server import AgentSpec, MiniMesosConfig
 
 LATER_VARIABLES = (
@@ -193,6 +193,7 @@ def minimesos(
     # `serve` makes it. A signal that comes before then leaves none behind.
     place = work_dir or Path(tempfile.gettempdir()) / f"minimesos-{secrets.token_hex(8)}"
     prepared = prepared_tracker(place) if prepare_tasktracker else None
+    reaper = forked_reaper()
 
     from mrmesos.minimesos.http.server import MiniMesosConfig
 
@@ -214,7 +215,7 @@ def minimesos(
             allowed_hosts=allowed_hosts,
             credentials=credentials,
         )
-        _run(config, announce, exit_with_stdin, prepared)
+        _run(config, announce, exit_with_stdin, prepared, reaper)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
@@ -246,6 +247,23 @@ def prepared_tracker(work_dir: Path) -> Prepared | None:
     return Prepared(
         process, tracker_shell(sys.executable), sandbox, launch, LAUNCH_MAX_BYTES, LATER_VARIABLES
     )
+
+
+def forked_reaper() -> Reaper | None:
+    """A reaper that is a fork of this process. None: minimesos has to start an interpreter."""
+    from mrmesos.forking import Forked, may_fork
+    from mrmesos.minimesos.agent import reaper
+
+    def run() -> None:
+        reaper.main()
+        os._exit(0)
+
+    if not may_fork():
+        return None
+    try:
+        return Forked(run, name="reaper", output=2, keep=(), environment=os.environ)
+    except OSError:  # minimesos tries again, and says so
+        return None
 
 
 def agent_specs(
@@ -318,7 +336,11 @@ def _user() -> str:
 
 
 def _run(
-    config: MiniMesosConfig, announce: str | None, exit_with_stdin: bool, prepared: Prepared | None
+    config: MiniMesosConfig,
+    announce: str | None,
+    exit_with_stdin: bool,
+    prepared: Prepared | None,
+    reaper: Reaper | None,
 ) -> None:
     """Run until the end. Raises `OSError` if the port cannot be opened."""
     import asyncio
@@ -351,7 +373,7 @@ def _run(
                 loop.add_reader(sys.stdin.fileno(), read_stdin)
             except OSError:  # a file, or /dev/null
                 raise ValueError("--exit-with-stdin needs a pipe as standard input") from None
-        await serve(config, ready, stop, LastCall().signalled, prepared)
+        await serve(config, ready, stop, LastCall().signalled, prepared, reaper)
 
     asyncio.run(run())
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrmesos.minimesos.agent import fetcher, keepsake, reaper
-from mrmesos.minimesos.agent.prepared import Prepared, Process
+from mrmesos.minimesos.agent.prepared import Prepared, Process, Reaper
 from mrmesos.minimesos.model.resources import Json
 
 log = logging.getLogger(__name__)
@@ -55,24 +55,27 @@ class Containers:
         max_sandboxes: int = 200,
         keep_failed: Path | None = None,
         prepared: Prepared | None = None,
+        started_reaper: Reaper | None = None,
     ) -> None:
         """`keep_failed` is a directory for copies of the output of failed containers."""
         self._keep_failed, self._prepared = keep_failed, prepared
         self._live: dict[str, Container] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._reaper: subprocess.Popen[str] | None = None
+        self._reaper = started_reaper
         self._ended: deque[Path] = deque()
         self._max_sandboxes = max_sandboxes
 
     def open(self, scratch: Path | None = None) -> None:
-        """Start the reaper. It removes `scratch` when this process ends, even by SIGKILL."""
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", reaper.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        """Start the reaper, if there is none yet. It removes `scratch` when this process ends, even
+        by SIGKILL.
+        """
+        if self._reaper is None:
+            self._reaper = subprocess.Popen(
+                [sys.executable, "-I", "-S", reaper.__file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         if scratch is not None:
             self._tell(f"!{scratch}")
         if self._prepared is not None:
@@ -82,7 +85,7 @@ class Containers:
         if self._reaper is None or self._reaper.stdin is None:
             return
         try:
-            self._reaper.stdin.write(line + "\n")
+            self._reaper.stdin.write(os.fsencode(f"{line}\n"))
             self._reaper.stdin.flush()
         except OSError as error:
             log.error("the reaper is gone (%s): a SIGKILL here may leave executors behind", error)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 from mrmesos.minimesos.model.resources import Json
 
@@ -30,6 +30,16 @@ class Waiting(Process, Protocol):
     """A process that reads its launch from stdin. It ends when stdin ends without one."""
 
     stdin: BinaryIO
+
+
+class Reaper(Protocol):
+    """A process that runs `reaper.main`."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    def wait(self) -> int:
+        """Wait for its end."""
 
 
 @dataclass(slots=True)

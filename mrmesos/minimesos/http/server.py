@@ -17,7 +17,7 @@ from pathlib import Path
 from mrmesos.access.guard import RequestGuard
 from mrmesos.minimesos.agent.agent import Agent, Grace
 from mrmesos.minimesos.agent.containers import Containers
-from mrmesos.minimesos.agent.prepared import Prepared
+from mrmesos.minimesos.agent.prepared import Prepared, Reaper
 from mrmesos.minimesos.http.authentication import agent_door
 from mrmesos.minimesos.http.masters import Masters
 from mrmesos.minimesos.http.routes import agent_endpoints
@@ -95,7 +95,12 @@ class LoopClock:
 class MiniMesos:
     """A master and its agents, listening. Use `start`, then `stop`, in one event loop."""
 
-    def __init__(self, config: MiniMesosConfig, prepared: Prepared | None = None) -> None:
+    def __init__(
+        self,
+        config: MiniMesosConfig,
+        prepared: Prepared | None = None,
+        started_reaper: Reaper | None = None,
+    ) -> None:
         self.config = config
         self.clock = LoopClock()
         self._guard = RequestGuard(
@@ -113,7 +118,9 @@ class MiniMesos:
             config.credentials,
         )
         self.master = self.masters.first  # the current or the last leader
-        self.containers = Containers(config.max_sandboxes, config.keep_failed, prepared)
+        self.containers = Containers(
+            config.max_sandboxes, config.keep_failed, prepared, started_reaper
+        )
         self.agents: list[Agent] = []
         self.url = ""
         self._agent_servers: dict[str, HttpServer] = {}
@@ -286,6 +293,7 @@ async def serve(
     stop: asyncio.Event | None = None,
     signalled: Callable[[int], None] = lambda _: None,
     prepared: Prepared | None = None,
+    started_reaper: Reaper | None = None,
 ) -> None:
     """Run until SIGTERM, SIGINT or `stop`. `ready` gets the master's URL when all ports are open.
 
@@ -301,7 +309,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread: no signals
             loop.add_signal_handler(number, end, number)
-    minimesos = MiniMesos(config, prepared)
+    minimesos = MiniMesos(config, prepared, started_reaper)
     try:
         ready(await minimesos.start())
         await stop.wait()
