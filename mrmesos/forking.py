@@ -23,8 +23,6 @@ from typing import BinaryIO
 
 from mrmesos.garbage import set_apart
 
-_PR_SET_NAME = 15  # prctl(2); at most 15 bytes count
-
 
 def may_fork() -> bool:
     """Whether this process has one thread, by the kernel's count, and prints to its own stdout."""
@@ -113,9 +111,7 @@ def _become(
     """Be the child: never returns."""
     try:
         os.setsid()
-        import ctypes  # only the child needs it
-
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
         for fd, target in ((stdin, 0), (output, 1), (output, 2)):
             os.dup2(fd, target)
         for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208

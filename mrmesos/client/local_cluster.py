@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import select
@@ -28,6 +29,20 @@ STOP_SECONDS = 15.0
 """Time for executors to end within their grace period, before all is killed."""
 MAX_ERROR_BYTES = 4096
 PRINCIPAL = "mrmesos"
+OF_ALL = (
+    "mrmesos.access.guard",
+    "mrmesos.access.listener",
+    "mrmesos.access.signing",
+    "mrmesos.election.place",
+    "mrmesos.io.shuffle.index",
+    "mrmesos.mesos.event_loop",
+    "mrmesos.task.files.archives",
+    "mrmesos.wire.job",
+    "mrmesos.wire.trace",
+)
+"""Modules that this process needs as well as its minimesos and TaskTracker. They are imported once,
+before the forks.
+"""
 
 
 def local_size(agents: int) -> AgentSize:
@@ -217,8 +232,8 @@ class LocalCluster:
 
 def forked_cluster(agents: int) -> LocalCluster:
     """A minimesos that is a fork of this process, if this process has no further thread yet."""
-    from mrmesos.access import guard  # noqa: F401 (both need it: so aiohttp is imported once)
-
+    for name in OF_ALL:
+        importlib.import_module(name)
     return LocalCluster(local_size(agents), agents, fork=True)
 
 
