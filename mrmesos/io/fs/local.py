@@ -30,7 +30,7 @@ class LocalFiles:
     # Reading.
 
     def info(self, path: str) -> dict[str, Any]:
-        """What is known of the file or directory at a path. Links are followed."""
+        """All facts about the file or directory at a path. Links are followed."""
         path = path.rstrip("/") or "/"
         told = os.lstat(path)
         if not stat.S_ISLNK(told.st_mode):
@@ -51,7 +51,7 @@ class LocalFiles:
 
     def find(self, path: str, detail: bool = False) -> Any:
         """All files below a directory by their paths, in order, or the file at a path. Links to
-        directories count as files. What is gone meanwhile is left out.
+        directories count as files. Entries that go meanwhile are left out.
         """
         found: dict[str, dict[str, Any]] = {}
         unread = [path]

@@ -1,4 +1,4 @@
-"""What a page is made of, before it is text."""
+"""The parts of a page, before it is text."""
 
 from __future__ import annotations
 
