@@ -1,8 +1,8 @@
 """Finds and kills all processes of a sandbox, even after their parent was killed.
 
-As a program it reads on stdin which sandboxes have processes. Stdin closes when the parent ends,
-even by SIGKILL; the reaper then kills those processes. It imports only the standard library, so
-that it starts in milliseconds.
+It is a fork of minimesos or a program. On stdin it reads which sandboxes have processes. Stdin
+closes when the parent ends, even by SIGKILL; the reaper then kills those processes. It imports only
+the standard library, so that the program starts in milliseconds.
 
 A process belongs to a sandbox if its environment has MESOS_SANDBOX=<sandbox>, if it descends from
 such a process, or if it is in the session of one. So children that left the session are found.
@@ -92,8 +92,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     watched: set[str] = set()
     remove: list[str] = []
-    for line in sys.stdin:
-        what, path = line[0], line[1:].rstrip("\n")
+    for line in sys.stdin.buffer:
+        what, path = line[:1].decode(), os.fsdecode(line[1:].rstrip(b"\n"))
         if what == "+":
             watched.add(path)
         elif what == "-":
