@@ -117,7 +117,7 @@ SIZES = {
 
 FOLDING = ("mrmesos", "loop", "python", "duckdb", "polars")
 """The systems that count words and add integers in every default run."""
-OTHERS = ("hadoop", "dpark", "spark-dataframe", "spark-rdd")
+OTHERS = ("hadoop", "dpark", "spark-dataframe")
 
 
 def workloads(size: Size) -> list[Workload]:
@@ -184,6 +184,7 @@ def _with_peers(size: Size) -> list[Workload]:
             text,
             {"mapreduce.job.reduces": "2"},
             ("mrmesos", "shell"),
+            default=False,
         ),
         Workload(
             "mrjob",

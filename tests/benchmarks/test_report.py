@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.goals import goals
+from benchmarks.goals import compared, goals
 from benchmarks.report import BEGIN, END, PAGE, merge, render, replace_between_markers, table
 from benchmarks.results import Results, Row, Run, Status, latest, load
 
@@ -94,6 +94,11 @@ def test_the_goals_of_scale_compare_cpu_for_the_same_work() -> None:
     assert judged["sort of 20 times as much: CPU for the same work, to once"] == ("1.15", False)
     words = "wordcount of 20 times as much: CPU for the same work, to once"
     assert judged[words] == (None, False)
+
+
+def test_one_run_is_enough_where_the_limit_is_far() -> None:
+    assert ("wordcount", "loop") in compared()
+    assert ("wordcount", "python") not in compared()
 
 
 def test_the_table_of_scale_is_there_if_more_work_was_measured() -> None:
