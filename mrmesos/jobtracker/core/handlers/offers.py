@@ -5,7 +5,7 @@ Comes in: all offers of one message. Goes out: AcceptOffers and DeclineOffers, e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.handlers import maintenance
@@ -39,21 +39,74 @@ COME_BACK_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Offered:
-    """All offers of one agent to one of our roles, joined."""
+    """All offers of one agent to one of our roles, joined, once we look at them."""
 
     agent: Agent
     role: str
-    offers: list[Offer]
+    offers: tuple[Offer, ...]
     resources: Sequence[Resource]
     free: Amounts
-    """The amounts that we can take of `resources`. Valid after `_read`."""
-    idle: bool
-    """All our tasks passed the agent over within COME_BACK_SECONDS."""
+    """The amounts that we can take of `resources`."""
     pool: Pool | None = None
     """Takes resources out of the offers. Made when the first task is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
     spare: SpareLaunch | None = None
     choice: Choice = NOTHING
+
+    @property
+    def used(self) -> bool:
+        """Whether we accept the offers."""
+        return bool(self.launches) or self.spare is not None
+
+
+class _Batch:
+    """The offers of one message. A small job brings offers of all agents, and takes few of them. So
+    a place in `agents` and `groups` gets an `_Offered` only if we look for a task there.
+    """
+
+    __slots__ = ("agents", "groups", "passed", "seen")
+
+    def __init__(self, agents: list[Agent], offers: Sequence[Offer]) -> None:
+        self.agents = agents
+        self.groups: list[tuple[Offer, ...]] = list(zip(offers, strict=True))
+        """For each agent and role, its offers: mostly one. `agents` has its agent."""
+        if len(set(agents)) < len(agents):
+            self._join(offers)
+        self.passed: dict[int, bool] = {}
+        """Places of agents that all our tasks passed over the last time, and whether that was
+        within COME_BACK_SECONDS: then they stood idle.
+        """
+        self.seen: dict[int, _Offered] = {}
+
+    def _join(self, offers: Sequence[Offer]) -> None:
+        joined: dict[tuple[Agent, str], tuple[Offer, ...]] = {}
+        for agent, offer in zip(self.agents, offers, strict=True):
+            key = agent, offer.role
+            joined[key] = (*joined.get(key, ()), offer)
+        self.agents = [agent for agent, _ in joined]
+        self.groups = list(joined.values())
+
+    def look(self, place: int) -> _Offered:
+        """The offers at a place, joined."""
+        entry = self.seen.get(place)
+        if entry is None:
+            agent, group = self.agents[place], self.groups[place]
+            resources = _resources(group)
+            # An agent with offers to several roles remembers the last ones.
+            free = agent.free if agent.offered is resources else Pool(resources).free
+            entry = _Offered(agent, group[0].role, group, resources, free)
+            self.seen[place] = entry
+        return entry
+
+    def unused(self) -> list[str]:
+        """The ids of all offers that we do not accept."""
+        used = {place for place, entry in self.seen.items() if entry.used}
+        return [
+            offer.offer_id
+            for place, group in enumerate(self.groups)
+            if place not in used
+            for offer in group
+        ]
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
@@ -63,65 +116,70 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     agent takes another task. Then each offer is accepted or declined.
     """
     st.offers.last = st.now
-    offered = _by_agent(st, offers)
-    _read(st, offered)
+    batch = _Batch(_hear(st, offers), offers)
+    _read(st, batch)
     before = st.index.chances.passed, st.index.chances.again
-    st.index.count_idle(sum([entry.idle for entry in offered]))
-    _place(st, _nearest_first(st, [e for e in offered if e.agent.takes(st.now)]))
-    _place_spares(st, offered)
-    _note_passed(st, offered)
+    st.index.count_idle(sum(batch.passed.values()))
+    _place(st, batch)
+    _place_spares(st, batch)
+    _note_passed(st, batch)
     st.index.chances.offered(before)
-    _answer(st, offered)
+    _answer(st, batch)
 
 
-def _by_agent(st: State, offers: Sequence[Offer]) -> list[_Offered]:
-    offered: dict[tuple[str, str], _Offered] = {}
+def _hear(st: State, offers: Sequence[Offer]) -> list[Agent]:
+    """Note what offers say about their agents. Returns the agent of each."""
     now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
+    heard: list[Agent] = []
     for offer in offers:
-        agent_id = AgentId(offer.agent_id)
-        agent = agents.get(agent_id)
+        agent = agents.get(AgentId(offer.agent_id))
         if agent is None or agent.rack != offer.rack:
             agent = st.cluster.see_agent(
-                agent_id, HostName(offer.hostname), offer.address, offer.rack
+                AgentId(offer.agent_id), HostName(offer.hostname), offer.address, offer.rack
             )
             st.index.see_agent(agent)
             host_faults.seen(st, agent)
         agent.seen = now
         agent.url = offer.agent_url
-        if offer.attributes != agent.attributes:
-            agent.has(offer.attributes)
+        attributes = offer.attributes
+        if attributes is not agent.attributes and attributes != agent.attributes:
+            agent.has(attributes)
             host_faults.seen(st, agent)
         if offer.unavailability != agent.away:
             maintenance.learn(st, agent, offer.unavailability)
         for executor_id in offer.executor_ids:
             if executor_id not in known_trackers:
                 st.emit(ShutdownTracker(TrackerId(executor_id), agent.id))
-        key = (agent.id, offer.role)
-        entry = offered.get(key)
-        if entry is None:
-            idle = agent.passed is not None and now - agent.passed <= COME_BACK_SECONDS
-            offered[key] = _Offered(agent, offer.role, [offer], offer.resources, agent.free, idle)
-        else:
-            entry.offers.append(offer)
-            entry.resources = (*entry.resources, *offer.resources)
-    return list(offered.values())
+        heard.append(agent)
+    return heard
 
 
-def _read(st: State, offered: Iterable[_Offered]) -> None:
+def _resources(group: tuple[Offer, ...]) -> tuple[Resource, ...]:
+    if len(group) == 1:
+        return group[0].resources
+    return tuple([resource for offer in group for resource in offer.resources])
+
+
+def _read(st: State, batch: _Batch) -> None:
     """Sum up the offered resources. Most agents offer exactly what they offered last time, and the
     comparison costs a fraction of the sum.
     """
     grown = False
-    for entry in offered:
-        agent = entry.agent
-        if agent.offered != entry.resources:
-            agent.offered, agent.free = entry.resources, Pool(entry.resources).free
-            agent.role = entry.role
+    passed = batch.passed
+    for place, agent in enumerate(batch.agents):
+        if agent.passed is not None:
+            passed[place] = st.now - agent.passed <= COME_BACK_SECONDS
+        group = batch.groups[place]
+        resources = group[0].resources if len(group) == 1 else _resources(group)
+        if agent.offered is not resources:
+            same, agent.offered = agent.offered == resources, resources
+            if same:
+                continue
+            agent.free, agent.role = Pool(resources).free, group[0].role
             _remember_size(st, agent.free)
             if st.cluster.see_size(agent, agent.free):
                 grown = True
                 host_faults.seen(st, agent)
-        entry.free = agent.free
     if grown:
         st.index.see_sizes()
 
@@ -132,47 +190,52 @@ def _remember_size(st: State, here: Amounts) -> None:
         st.offers.largest = dict(here)
 
 
-def _note_passed(st: State, offered: Iterable[_Offered]) -> None:
+def _note_passed(st: State, batch: _Batch) -> None:
     """Note which agents all tasks passed over. `receive` counted the idle ones before the choice,
     so those that are used now are subtracted again.
     """
     taken = 0
-    for entry in offered:
-        passed = isinstance(entry.choice, NotYet)
-        if not passed and not entry.idle:  # most agents, if few tasks wait
-            entry.agent.passed = None
-            continue
-        unused = entry.idle and not entry.launches
-        taken += entry.idle and not (passed and unused)
+    for place in sorted({*batch.passed, *batch.seen}):
+        entry, idle = batch.seen.get(place), batch.passed.get(place, False)
+        passed = entry is not None and isinstance(entry.choice, NotYet)
+        unused = idle and not (entry is not None and entry.launches)
+        taken += idle and not (passed and unused)
         st.index.chances.passed += passed and not unused
-        entry.agent.passed = st.now if passed else None
+        batch.agents[place].passed = st.now if passed else None
     st.index.count_idle(-taken)
 
 
-def _nearest_first(st: State, offered: list[_Offered]) -> list[_Offered]:
-    """Put the agents first that store data of waiting maps. A job whose data is on an offered agent
-    then neither waits nor reads over the network.
+def _nearest_first(st: State, batch: _Batch) -> Iterator[int]:
+    """The places of the batch. Those of agents that store data of waiting maps come first. A job
+    whose data is on an offered agent then neither waits nor reads over the network.
     """
     st.index.flush()
+    agents = batch.agents
     hosts = [host for host, jobs in st.index.hosts.items() if jobs]
     if not hosts:
-        return offered
-    near: list[_Offered] = []
-    far: list[_Offered] = []
-    if len(hosts) < len(offered):  # a small job's data is on few of the agents
-        storing = {agent.id for host in hosts for agent in st.cluster.hosts.get(host, ())}
-        for entry in offered:
-            (near if entry.agent.id in storing else far).append(entry)
+        yield from range(len(agents))
+        return
+    if len(hosts) < len(agents):  # a small job's data is on few of the agents
+        storing = {agent for host in hosts for agent in st.cluster.hosts.get(host, ())}
+        near = [place for place, agent in enumerate(agents) if agent in storing]
     else:
         stored_on = st.index.stored_on
-        for entry in offered:
-            (near if stored_on(entry.agent) else far).append(entry)
-    return near + far
+        near = [place for place, agent in enumerate(agents) if stored_on(agent)]
+    yield from near
+    first = set(near)
+    for place in range(len(agents)):
+        if place not in first:
+            yield place
 
 
-def _place(st: State, taking: list[_Offered]) -> None:
+def _place(st: State, batch: _Batch) -> None:
     """Go round the agents until no agent takes another task, or no task waits."""
-    quota = Quota(st) if taking and st.settings.cap else None
+    quota = Quota(st) if st.settings.cap else None
+    taking: Iterable[_Offered] = (
+        batch.look(place)
+        for place in _nearest_first(st, batch)
+        if batch.agents[place].takes(st.now)
+    )
     while taking:
         again = []
         for entry in taking:
@@ -209,13 +272,13 @@ def _place_one(st: State, entry: _Offered, quota: Quota | None) -> bool:
     return True
 
 
-def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
+def _place_spares(st: State, batch: _Batch) -> None:
     wanted = warm_trackers.missing(st)
     quota = Quota(st) if wanted > 0 and st.settings.cap else None
-    for entry in offered if wanted > 0 else ():
-        agent = entry.agent
+    for place, agent in enumerate(batch.agents) if wanted > 0 else ():
         if wanted <= 0 or agent.tracker is not None or not agent.takes(st.now):
             continue
+        entry = batch.look(place)
         pool = Pool(entry.resources)
         free = pool.free if quota is None else quota.within(pool.free)
         entry.spare = warm_trackers.place(st, agent, entry.role, free, pool)
@@ -225,50 +288,47 @@ def _place_spares(st: State, offered: Iterable[_Offered]) -> None:
                 quota.spend(st.settings.tracker, warm_trackers.NEED)
 
 
-def _answer(st: State, offered: Iterable[_Offered]) -> None:
+def _answer(st: State, batch: _Batch) -> None:
     hungry = bool(warm_trackers.wanted_roles(st))
     declined: dict[float, list[str]] = {}
-    unused: list[str] = []
-    for entry in offered:
-        if not hungry and not entry.launches and entry.spare is None:  # most offers
-            unused += [offer.offer_id for offer in entry.offers]
-            continue
-        refuse = _refuse_seconds(st, entry) if hungry else st.settings.refuse_idle
-        if entry.launches or entry.spare is not None:
-            taken = tuple([offer.offer_id for offer in entry.offers])
-            st.offers.taken += len(taken)
-            st.emit(AcceptOffers(taken, tuple(entry.launches), refuse, entry.spare))
-            continue
-        ids = declined.get(refuse)
-        if ids is None:
-            ids = declined[refuse] = []
-        for offer in entry.offers:
-            ids.append(offer.offer_id)
-        reason = _reason(st, entry)
-        st.offers.declined[reason] = st.offers.declined.get(reason, 0) + len(entry.offers)
-    if unused:
+    for place in range(len(batch.groups)) if hungry else sorted(batch.seen):
+        agent, entry = batch.agents[place], batch.seen.get(place)
+        choice = NOTHING if entry is None else entry.choice
+        refuse = _refuse_seconds(st, agent, choice) if hungry else st.settings.refuse_idle
+        ids = [offer.offer_id for offer in batch.groups[place]]
+        if entry is not None and entry.used:
+            st.offers.taken += len(ids)
+            st.emit(AcceptOffers(tuple(ids), tuple(entry.launches), refuse, entry.spare))
+        elif hungry:
+            declined.setdefault(refuse, []).extend(ids)
+            _count_declined(st, _reason(st, agent, choice), len(ids))
+    if not hungry and (unused := batch.unused()):  # most offers
         declined[st.settings.refuse_idle] = unused
-        st.offers.declined[NO_WORK] = st.offers.declined.get(NO_WORK, 0) + len(unused)
+        _count_declined(st, NO_WORK, len(unused))
     for refuse, offer_ids in declined.items():
         st.emit(DeclineOffers(tuple(offer_ids), refuse))
 
 
-def _reason(st: State, entry: _Offered) -> str:
+def _count_declined(st: State, reason: str, number: int) -> None:
+    st.offers.declined[reason] = st.offers.declined.get(reason, 0) + number
+
+
+def _reason(st: State, agent: Agent, choice: Choice) -> str:
     """Why nothing starts on an agent although tasks wait, in words for people."""
-    if entry.agent.avoid_until > st.now:
+    if agent.avoid_until > st.now:
         return "the agent is avoided"
-    if st.now >= entry.agent.closes:
+    if st.now >= agent.closes:
         return "the agent's maintenance is near"
-    if not entry.agent.takes(st.now):
+    if not agent.takes(st.now):
         return "the TaskTracker there is silent"
-    if isinstance(entry.choice, NotYet):
+    if isinstance(choice, NotYet):
         return "tasks wait for a better agent"
     return "no waiting task fits or may run there"
 
 
-def _refuse_seconds(st: State, entry: _Offered) -> float:
-    if entry.agent.avoid_until > st.now:
-        return min(st.settings.refuse_busy, max(0.5, entry.agent.avoid_until - st.now))
-    if isinstance(entry.choice, NotYet):
+def _refuse_seconds(st: State, agent: Agent, choice: Choice) -> float:
+    if agent.avoid_until > st.now:
+        return min(st.settings.refuse_busy, max(0.5, agent.avoid_until - st.now))
+    if isinstance(choice, NotYet):
         return REFUSE_SECONDS_LOCALITY
     return st.settings.refuse_busy
