@@ -56,6 +56,7 @@ LEAVE_SECONDS = 10.0
 """A tracker has this long to leave. After that, we send it a message to shut down."""
 FORGET_SLOT_SECONDS = 600.0
 FORGET_AGENT_SECONDS = 3600.0
+LOOK_AT_AGENTS_SECONDS = 60.0
 
 
 def tick(st: State) -> None:
@@ -68,20 +69,22 @@ def tick(st: State) -> None:
     queues.tick(st)
     heard_since = st.now - st.settings.tracker_silence
     idle_since = st.now - st.settings.tracker_idle
+    idle: list[Tracker] = []
     for tracker in list(st.cluster.trackers.values()):
         if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
-            if tracker.slots or tracker.holds_output:
+            if tracker.slots or tracker.outputs:  # most TaskTrackers
                 tracker.idle_since = None
                 continue
             if tracker.idle_since is not None and tracker.idle_since > idle_since:
                 continue
         _watch_tracker(st, tracker)
+        if tracker.idle_since is not None:
+            idle.append(tracker)
     trackers.tick(st)
     st.index.tick()
     out_of_hearing = _watch_slots(st)
-    for tracker in st.cluster.trackers.values():
-        if tracker.silent:
-            out_of_hearing += tracker.slots.values()
+    for tracker in st.cluster.silent.values():
+        out_of_hearing += tracker.slots.values()
     silence.review(st, out_of_hearing)
     silence.use_the_last(st)
     reconciliation.tick(st)
@@ -103,12 +106,14 @@ def tick(st: State) -> None:
     if waiting:
         _say_why(st, waiting)
         _end_second_trackers(st, waiting)
-    for agent in list(st.cluster.agents.values()):
-        if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
-            st.cluster.forget_agent(agent.id)
+    if st.now - st.ticks.agents_looked_at >= LOOK_AT_AGENTS_SECONDS:
+        st.ticks.agents_looked_at = st.now
+        for agent in list(st.cluster.agents.values()):
+            if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
+                st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
-    _send_idle_away(st)
+    _send_idle_away(st, idle)
     slots.serve_held(st)  # must be the last check, because it starts attempts
 
 
@@ -127,13 +132,15 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
         tracker.idle_since = st.now
 
 
-def _send_idle_away(st: State) -> None:
+def _send_idle_away(st: State, idle: Iterable[Tracker]) -> None:
     """Let idle TaskTrackers leave. The checks before this one found out which others are silent,
     gone or avoided. So no healthy TaskTracker leaves in their place.
     """
-    for tracker in list(st.cluster.trackers.values()):
+    for tracker in idle:
         since = tracker.idle_since
         if since is None or st.now - since < st.settings.tracker_idle:
+            continue
+        if tracker.id not in st.cluster.trackers:  # it is gone since
             continue
         if tracker.state is not TrackerState.LEAVING and dispensable(st, tracker):
             trackers.leave(st, tracker, "nothing to do")

@@ -54,6 +54,8 @@ class Cluster:
     """Agents whose maintenance is planned or under way."""
     losses: int = 0
     """Grows each time that an agent is lost, or that one becomes avoided."""
+    silent: dict[TrackerId, Tracker] = field(default_factory=dict)
+    """TaskTrackers that send no heartbeats although they should (silence.py)."""
     avoiding_until: float = 0.0
     """After this time, no agent is avoided."""
     reach: Reachability = field(default_factory=Reachability)
@@ -154,6 +156,7 @@ class Cluster:
     def drop_tracker(self, tracker: Tracker) -> None:
         """A TaskTracker is forgotten."""
         del self.trackers[tracker.id]
+        self.silent.pop(tracker.id, None)
         self.notes.tracker(tracker)
 
     def add_slot(self, slot: Slot) -> None:
@@ -179,6 +182,8 @@ class Cluster:
             if slot.attempt is not None and slot.state is not SlotState.ENDING:
                 assert slot.attempt.slot_id == slot.id, slot
                 assert slot.free_since is None, slot
+        silent = {tracker.id for tracker in self.trackers.values() if tracker.silent}
+        assert silent == self.silent.keys(), silent ^ self.silent.keys()
         for tracker in self.trackers.values():
             assert all(self.slots.get(s.id) is s for s in tracker.slots.values()), tracker
         for agent in self.agents.values():

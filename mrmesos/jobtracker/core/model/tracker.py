@@ -64,7 +64,9 @@ class Tracker:
     sequence: int = -1
     slots: dict[SlotId, Slot] = field(default_factory=dict)
     outputs: dict[str, set[int]] = field(default_factory=dict)
-    """The maps whose output it holds, for each job that may still need the output."""
+    """The maps whose output it holds, for each job that may still need the output. No set is
+    empty.
+    """
     cursors: dict[str, int] = field(default_factory=dict)
     """How many entries of each job's map output news we have sent to it."""
     strays: dict[SlotId, float] = field(default_factory=dict)
@@ -93,7 +95,14 @@ class Tracker:
     @property
     def holds_output(self) -> bool:
         """Whether a job may still need map output that it holds."""
-        return bool(self.outputs) and any(self.outputs.values())
+        return bool(self.outputs)
+
+    def drop_output(self, job_id: str, index: int) -> None:
+        """The output of a map is gone, or is not needed any more."""
+        indexes = self.outputs.get(job_id, set())
+        indexes.discard(index)
+        if not indexes:
+            self.outputs.pop(job_id, None)
 
     def record(self, agent: Agent | None) -> TrackerRecord:
         """Its record for the journal, with the data of its agent. None if the agent is

@@ -63,6 +63,7 @@ def look(st: State, tracker: Tracker) -> None:
         return
     if not tracker.silent:
         tracker.silent = True
+        st.cluster.silent[tracker.id] = tracker
         st.cluster.losses += 1  # maps with data on this agent no longer wait for it
     st.cluster.avoiding_until = max(st.cluster.avoiding_until, st.now + 1.0)
 
@@ -72,6 +73,7 @@ def heard(st: State, tracker: Tracker) -> None:
     if not tracker.silent:
         return
     tracker.silent = False
+    st.cluster.silent.pop(tracker.id, None)
     for slot in tracker.slots.values():
         if slot.attempt is not None:
             job = st.index.unheard.pop(slot.attempt.task, None)
@@ -127,8 +129,8 @@ def words(st: State, job: JobInProgress | None = None) -> str:
     """A text: the silent TaskTrackers, of those that worked for `job`, or of all."""
     hosts = {
         tracker.hostname
-        for tracker in st.cluster.trackers.values()
-        if tracker.silent and (job is None or tracker.id in job.hosts.trackers)
+        for tracker in st.cluster.silent.values()
+        if job is None or tracker.id in job.hosts.trackers
     }
     if not hosts:
         return ""

@@ -84,11 +84,15 @@ class TrackerEnds:
 
 @dataclass(slots=True)
 class Ticks:
-    """When ticks came, to notice that this process slept. Written by policies/silence.py."""
+    """When ticks came, to notice that this process slept. Written by policies/silence.py;
+    `agents_looked_at` by handlers/deadlines.py.
+    """
 
     last: float = _NEVER
     woke: float = _NEVER
     """When the first tick came after none had come for some time."""
+    agents_looked_at: float = _NEVER
+    """When we last looked for agents to forget."""
 
 
 @dataclass(slots=True)
