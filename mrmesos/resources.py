@@ -203,13 +203,14 @@ def _reserved_first(offered: Sequence[Resource]) -> Sequence[int]:
     before, or a `role`.
     """
 
+    if all("reservations" not in one and one.get("role", "*") == "*" for one in offered):
+        return range(len(offered))
+
     def depth(resource: Resource) -> int:
         refined = len(resource.get("reservations") or ())
         return refined or int(resource.get("role", "*") != "*")
 
     depths = [depth(resource) for resource in offered]
-    if not any(depths):
-        return range(len(offered))
     return sorted(range(len(offered)), key=lambda place: -depths[place])
 
 

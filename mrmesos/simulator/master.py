@@ -143,13 +143,15 @@ class Master:
         if seconds <= 0:
             return
         until, refused = self._clock.now + max(seconds, self._interval), account.refused
+        was_empty = not refused  # after a revive
         for agent in agents:
-            old = refused.get(agent.id)
+            old = None if was_empty else refused.get(agent.id)
             if old is not None and old[0] >= until and within(agent.free, old[1]):
                 continue
-            if agent.seen is None:
-                agent.seen = dict(agent.free)
-            refused[agent.id] = (until, agent.seen)
+            seen = agent.seen
+            if seen is None:
+                seen = agent.seen = dict(agent.free)
+            refused[agent.id] = until, seen
 
     def suppress(self, account: Account) -> None:
         """No offers until the framework revives."""
@@ -158,7 +160,7 @@ class Master:
     def revive(self, account: Account) -> None:
         """Forget the framework's filters, and allocate now."""
         account.suppressed = False
-        account.refused.clear()
+        account.refused = {}
         if not self._asked:
             self._asked = True
             self._clock.after(0.0, self._allocate_now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 from dataclasses import dataclass
 from random import Random
@@ -26,6 +27,8 @@ from mrmesos.simulator.workload import Work, workload
 SAMPLE_SECONDS = 5.0
 COLLECT_AFTER = 200_000
 """Attempts after which garbage is collected, or as many as there are objects of live jobs."""
+LOOK_EVERY = 1_000
+"""Actions between two looks at whether it is time."""
 
 
 class NotOver(RuntimeError):
@@ -133,12 +136,14 @@ class World:
         clock, meter = self.clock, self.meter
         collected, size = 0, COLLECT_AFTER
         spares = Conf(as_text(self.spec.conf)).get_as(c.TRACKERS_MINIMUM) * len(self.frameworks)
-        while self._to_come or meter.jobs or meter.trackers > spares:
+        for steps in itertools.count():
+            if not (self._to_come or meter.jobs or meter.trackers > spares):
+                return
             clock.step()
             if clock.now > limit:
                 left = self._to_come + meter.jobs
                 raise NotOver(f"{left} jobs have not ended after {self.spec.limit_hours:g} hours")
-            if meter.placed - collected > size:
+            if not steps % LOOK_EVERY and meter.placed - collected > size:
                 gc.collect()
                 live = sum(job.work.maps for f in self.frameworks for job in f.jobs.values())
                 collected, size = meter.placed, max(COLLECT_AFTER, live)

@@ -59,12 +59,12 @@ class TaskKind(StrEnum):
     @property
     def letter(self) -> str:
         """`m`, `r` or `t`, as in ids and in `part-r-00000`."""
-        return self.value[0]
+        return self[0]  # `self.value` would call Python code
 
     @property
     def plural(self) -> str:
         """`MAPS`, `REDUCES` or `TASKS`, as in names of counters."""
-        return f"{self.value.upper()}S"
+        return f"{self.upper()}S"
 
 
 SETS = (TaskKind.MAP, TaskKind.REDUCE)

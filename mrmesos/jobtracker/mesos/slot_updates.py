@@ -9,6 +9,8 @@ started) and GONE are final.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUpdated
 from mrmesos.mesos.callbacks import Json
 
@@ -40,21 +42,28 @@ _NO_WORDS = ("", "Executor terminated")
 """Messages of Mesos that say nothing beyond the reason."""
 
 
-def slot_updated(
-    slot_id: str, agent_id: str, state: str, reason: str = "", message: str = "", uuid: str = ""
-) -> SlotUpdated:
-    """The event for an update. `state` and `reason` are Mesos' names."""
+@lru_cache(maxsize=256)
+def _meaning(state: str, reason: str, message: str) -> tuple[SlotStatus, EndCause, str]:
     cause = _CAUSE.get(state, EndCause.FAILED)
     if reason.startswith(_TRACKER_ENDED):
         cause = EndCause.TRACKER_ENDED
     elif reason.startswith(_VOID):
         cause = EndCause.VOID
+    words = ": ".join(filter(None, (state, reason, message)))
+    return _STATUS.get(state, SlotStatus.ENDED), cause, words
+
+
+def slot_updated(
+    slot_id: str, agent_id: str, state: str, reason: str = "", message: str = "", uuid: str = ""
+) -> SlotUpdated:
+    """The event for an update. `state` and `reason` are Mesos' names."""
+    status, cause, words = _meaning(state, reason, message)
     return SlotUpdated(
         slot_id,
         agent_id,
-        _STATUS.get(state, SlotStatus.ENDED),
+        status,
         cause,
-        ": ".join(filter(None, (state, reason, message))),
+        words,
         explained=message not in _NO_WORDS,
         from_master=reason != DISCONNECTED,
         uuid=uuid,

@@ -121,7 +121,8 @@ def lease_seconds(slot_id: SlotId, longest: float) -> float:
 def _lease_over(st: State, slot: Slot, tracker: Tracker, agent: Agent) -> bool:
     """Whether a slot must go back to Mesos now. If several are due, they go one at a time."""
     longest = st.settings.slot_lease
-    if st.now - slot.launched < lease_seconds(slot.id, longest):
+    age = st.now - slot.launched
+    if age < LEASE_LEAST * longest or age < lease_seconds(slot.id, longest):
         return False
     if not leases.may_end(st, slot):
         return False

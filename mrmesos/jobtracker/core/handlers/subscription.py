@@ -31,6 +31,9 @@ def want_offers(st: State) -> None:
     """Suppress the roles that no task waits for, and revive the others."""
     flow, roles = st.offers, st.settings.roles
     wanted = warm_trackers.wanted_roles(st)
+    if not wanted and flow.suppressed == roles:  # no work
+        flow.new_work = False
+        return
     unwanted = roles - wanted - flow.suppressed
     if unwanted:
         flow.suppressed |= unwanted

@@ -61,11 +61,11 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
         # This one was launched in an earlier life of ours (restore.py). If the agent has a second
         # one that is silent, the agent's work goes to the one that speaks.
         agent.tracker = tracker
-    fresh, slots = beat.sequence > tracker.sequence, [SlotId(name) for name in beat.slots]
+    fresh = beat.sequence > tracker.sequence
     if fresh:
         tracker.sequence = beat.sequence
-        for slot_id in slots:
-            if (slot := tracker.slots.get(slot_id)) is not None:
+        for name in beat.slots:
+            if (slot := tracker.slots.get(SlotId(name))) is not None:
                 slot.listed, slot.missing_since = True, None
                 if slot.state is SlotState.LAUNCHING:
                     began(st, slot)
@@ -77,7 +77,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     for progress in beat.progress:
         attempts.progressed(st, progress, tracker)
         fetch_failures.progressed(st, progress, tracker)
-    listed = set(slots)
+    listed = {SlotId(name) for name in beat.slots}
     for slot in tracker.slots.values():
         if slot.listed and slot.id not in listed and slot.missing_since is None:
             slot.missing_since = st.now
@@ -88,7 +88,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
 def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
     """Kill slots that still run although Mesos said that they ended. They would hold resources."""
     slots = st.cluster.slots  # `listed - slots.keys()` would go through all slots
-    strays = {slot_id for slot_id in listed if slot_id not in slots}
+    strays = [slot_id for slot_id in listed if slot_id not in slots]
     if not strays and not tracker.strays:
         return
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}

@@ -30,22 +30,24 @@ TAKEN_SECONDS = 3.0
 TRY_AGAIN_SECONDS = 30.0
 """If Mesos does not confirm the end of one slot, other slots stay for this long."""
 
-_FROM_MASTER = (
-    AgentLost,
-    InverseOfferRescinded,
-    InverseOffersReceived,
-    MasterHeard,
-    OfferRescinded,
-    OffersReceived,
-    Registered,
-    SlotUpdated,
-    TrackerLost,
+_FROM_MASTER = frozenset(
+    {
+        AgentLost,
+        InverseOfferRescinded,
+        InverseOffersReceived,
+        MasterHeard,
+        OfferRescinded,
+        OffersReceived,
+        Registered,
+        SlotUpdated,
+        TrackerLost,
+    }
 )
 
 
 def hear(st: State, event: Event) -> None:
     """Note when the master last said anything."""
-    if isinstance(event, _FROM_MASTER):
+    if type(event) in _FROM_MASTER:
         if isinstance(event, SlotUpdated) and not event.from_master:
             return
         st.subscription.master_heard = st.now

@@ -193,6 +193,8 @@ class Changes:
         """The command with all that the journal must write after this event. None if there is
         nothing.
         """
+        if not self.on:
+            return None
         whole = self._whole
         others = self._slots or self._trackers or self._forgotten or self._task_ends or whole
         if not others:  # most events

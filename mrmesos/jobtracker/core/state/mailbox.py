@@ -85,12 +85,13 @@ class Mailbox:
 
     def to_send(self) -> list[Numbered]:
         """The first unacknowledged actions, in order. They count as sent from now on."""
+        if not self._waiting:  # most answers
+            return []
         actions = [
             numbered
             for numbered, _ in zip(self._waiting, range(MAX_ACTIONS_OF_ANSWER), strict=False)
         ]
-        if actions:
-            self._sent = max(self._sent, actions[-1].number)
+        self._sent = max(self._sent, actions[-1].number)
         return actions
 
 

@@ -119,13 +119,16 @@ class State:
 
     def take_commands(self) -> list[Command]:
         """The commands of the event, in order."""
-        written = self.changes.take(self)
-        out: list[Command] = [] if written is None else [written]
-        out += self.out.commands
-        out += [WakeTracker(tracker_id) for tracker_id in self.out.woken]
-        out += self.out.last
-        self.out.commands, self.out.last = [], []
-        self.out.woken.clear()
+        box = self.out
+        out, box.commands = box.commands, []
+        if (written := self.changes.take(self)) is not None:
+            out.insert(0, written)
+        if box.woken:
+            out += [WakeTracker(tracker_id) for tracker_id in box.woken]
+            box.woken.clear()
+        if box.last:
+            out += box.last
+            box.last = []
         return out
 
     def hungry(self) -> bool:
