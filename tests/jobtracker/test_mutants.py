@@ -193,9 +193,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
     "a job that no agent can run waits": (
         ("deadlines.tick", "job.settings.strict and (words := impossible(st, job))", "False"),
     ),
-    "roles are mixed": (
-        ("offers._by_agent", "key = (agent.id, offer.role)", "key = (agent.id, '')"),
-    ),
+    "roles are mixed": (("offers._Batch._join", "key = agent, offer.role", "key = agent, ''"),),
 }
 
 

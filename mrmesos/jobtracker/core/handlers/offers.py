@@ -5,7 +5,7 @@ Comes in: all offers of one message. Goes out: AcceptOffers and DeclineOffers, e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from mrmesos.jobtracker.core.handlers import maintenance
@@ -61,39 +61,58 @@ class _Offered:
 
 class _Batch:
     """The offers of one message. A small job brings offers of all agents, and takes few of them. So
-    a place in `agents` and `groups` gets an `_Offered` only if we look for a task there.
+    only those at which we look for a task get an `_Offered`.
     """
 
-    __slots__ = ("agents", "groups", "passed", "seen")
+    __slots__ = ("agents", "changed", "groups", "offers", "passed", "places", "seen")
 
-    def __init__(self, agents: list[Agent], offers: Sequence[Offer]) -> None:
-        self.agents = agents
-        self.groups: list[tuple[Offer, ...]] = list(zip(offers, strict=True))
-        """For each agent and role, its offers: mostly one. `agents` has its agent."""
-        if len(set(agents)) < len(agents):
-            self._join(offers)
+    def __init__(self, st: State, offers: Sequence[Offer]) -> None:
+        self.agents: list[Agent] = []
+        """By place, as all else here: the agent of an offer, or of several joined offers."""
         self.passed: dict[int, bool] = {}
-        """Places of agents that all our tasks passed over the last time, and whether that was
-        within COME_BACK_SECONDS: then they stood idle.
+        """Agents that all our tasks passed over the last time, and whether that was within
+        COME_BACK_SECONDS: then they stood idle.
         """
+        self.changed: list[int] = []
+        """Agents that may offer other resources than the last time."""
         self.seen: dict[int, _Offered] = {}
+        self.groups: list[tuple[Offer, ...]] | None = None
+        """The offers by agent and role, if an agent has several."""
+        self.offers = offers
+        _hear(st, offers, self)
+        self.places = {agent: place for place, agent in enumerate(self.agents)}
+        if len(self.places) < len(self.agents):
+            self._join()
 
-    def _join(self, offers: Sequence[Offer]) -> None:
+    def _join(self) -> None:
         joined: dict[tuple[Agent, str], tuple[Offer, ...]] = {}
-        for agent, offer in zip(self.agents, offers, strict=True):
+        for agent, offer in zip(self.agents, self.offers, strict=True):
             key = agent, offer.role
             joined[key] = (*joined.get(key, ()), offer)
-        self.agents = [agent for agent, _ in joined]
-        self.groups = list(joined.values())
+        idle = {self.agents[place]: idle for place, idle in self.passed.items()}
+        self.agents, self.groups = [agent for agent, _ in joined], list(joined.values())
+        self.passed = {n: idle[agent] for n, agent in enumerate(self.agents) if agent in idle}
+        self.changed = list(range(len(self.agents)))
+
+    def group(self, place: int) -> tuple[Offer, ...]:
+        """The offers at a place."""
+        return (self.offers[place],) if self.groups is None else self.groups[place]
+
+    def of(self, agents: Set[Agent]) -> list[int]:
+        """The places of these agents."""
+        if self.groups is None:
+            places = self.places
+            return sorted([places[agent] for agent in agents if agent in places])
+        return [place for place, agent in enumerate(self.agents) if agent in agents]
 
     def look(self, place: int) -> _Offered:
         """The offers at a place, joined."""
         entry = self.seen.get(place)
         if entry is None:
-            agent, group = self.agents[place], self.groups[place]
+            agent, group = self.agents[place], self.group(place)
             resources = _resources(group)
             # An agent with offers to several roles remembers the last ones.
-            free = agent.free if agent.offered is resources else Pool(resources).free
+            free = agent.free if agent.offered == resources else Pool(resources).free
             entry = _Offered(agent, group[0].role, group, resources, free)
             self.seen[place] = entry
         return entry
@@ -101,6 +120,8 @@ class _Batch:
     def unused(self) -> list[str]:
         """The ids of all offers that we do not accept."""
         used = {place for place, entry in self.seen.items() if entry.used}
+        if self.groups is None:
+            return [o.offer_id for place, o in enumerate(self.offers) if place not in used]
         return [
             offer.offer_id
             for place, group in enumerate(self.groups)
@@ -116,7 +137,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     agent takes another task. Then each offer is accepted or declined.
     """
     st.offers.last = st.now
-    batch = _Batch(_hear(st, offers), offers)
+    batch = _Batch(st, offers)
     _read(st, batch)
     before = st.index.chances.passed, st.index.chances.again
     st.index.count_idle(sum(batch.passed.values()))
@@ -127,10 +148,10 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     _answer(st, batch)
 
 
-def _hear(st: State, offers: Sequence[Offer]) -> list[Agent]:
-    """Note what offers say about their agents. Returns the agent of each."""
+def _hear(st: State, offers: Sequence[Offer], batch: _Batch) -> None:
+    """Note what offers say about their agents, and the agent of each in `batch`."""
     now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
-    heard: list[Agent] = []
+    heard = batch.agents
     for offer in offers:
         agent = agents.get(AgentId(offer.agent_id))
         if agent is None or agent.rack != offer.rack:
@@ -147,11 +168,15 @@ def _hear(st: State, offers: Sequence[Offer]) -> list[Agent]:
             host_faults.seen(st, agent)
         if offer.unavailability != agent.away:
             maintenance.learn(st, agent, offer.unavailability)
-        for executor_id in offer.executor_ids:
-            if executor_id not in known_trackers:
-                st.emit(ShutdownTracker(TrackerId(executor_id), agent.id))
+        if offer.executor_ids:
+            for executor_id in offer.executor_ids:
+                if executor_id not in known_trackers:
+                    st.emit(ShutdownTracker(TrackerId(executor_id), agent.id))
+        if agent.offered is not offer.resources:
+            batch.changed.append(len(heard))
+        if agent.passed is not None:
+            batch.passed[len(heard)] = now - agent.passed <= COME_BACK_SECONDS
         heard.append(agent)
-    return heard
 
 
 def _resources(group: tuple[Offer, ...]) -> tuple[Resource, ...]:
@@ -165,21 +190,17 @@ def _read(st: State, batch: _Batch) -> None:
     comparison costs a fraction of the sum.
     """
     grown = False
-    passed = batch.passed
-    for place, agent in enumerate(batch.agents):
-        if agent.passed is not None:
-            passed[place] = st.now - agent.passed <= COME_BACK_SECONDS
-        group = batch.groups[place]
-        resources = group[0].resources if len(group) == 1 else _resources(group)
-        if agent.offered is not resources:
-            same, agent.offered = agent.offered == resources, resources
-            if same:
-                continue
-            agent.free, agent.role = Pool(resources).free, group[0].role
-            _remember_size(st, agent.free)
-            if st.cluster.see_size(agent, agent.free):
-                grown = True
-                host_faults.seen(st, agent)
+    for place in batch.changed:
+        agent, group = batch.agents[place], batch.group(place)
+        resources = _resources(group)
+        same, agent.offered = agent.offered == resources, resources
+        if same:
+            continue
+        agent.free, agent.role = Pool(resources).free, group[0].role
+        _remember_size(st, agent.free)
+        if st.cluster.see_size(agent, agent.free):
+            grown = True
+            host_faults.seen(st, agent)
     if grown:
         st.index.see_sizes()
 
@@ -217,7 +238,7 @@ def _nearest_first(st: State, batch: _Batch) -> Iterator[int]:
         return
     if len(hosts) < len(agents):  # a small job's data is on few of the agents
         storing = {agent for host in hosts for agent in st.cluster.hosts.get(host, ())}
-        near = [place for place, agent in enumerate(agents) if agent in storing]
+        near = batch.of(storing)
     else:
         stored_on = st.index.stored_on
         near = [place for place, agent in enumerate(agents) if stored_on(agent)]
@@ -291,11 +312,11 @@ def _place_spares(st: State, batch: _Batch) -> None:
 def _answer(st: State, batch: _Batch) -> None:
     hungry = bool(warm_trackers.wanted_roles(st))
     declined: dict[float, list[str]] = {}
-    for place in range(len(batch.groups)) if hungry else sorted(batch.seen):
+    for place in range(len(batch.agents)) if hungry else sorted(batch.seen):
         agent, entry = batch.agents[place], batch.seen.get(place)
         choice = NOTHING if entry is None else entry.choice
         refuse = _refuse_seconds(st, agent, choice) if hungry else st.settings.refuse_idle
-        ids = [offer.offer_id for offer in batch.groups[place]]
+        ids = [offer.offer_id for offer in batch.group(place)]
         if entry is not None and entry.used:
             st.offers.taken += len(ids)
             st.emit(AcceptOffers(tuple(ids), tuple(entry.launches), refuse, entry.spare))

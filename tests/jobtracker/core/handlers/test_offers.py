@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrmesos.jobtracker.core.handlers import offers
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.resources import total
@@ -22,6 +24,23 @@ def test_work_spreads_over_agents() -> None:
         "000001",
         "000003",
     ]
+
+
+def test_offers_that_nobody_uses_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small job brings offers of thousands of agents."""
+    looked_at: list[str] = []
+    look = offers._Batch.look
+
+    def noted(batch: offers._Batch, place: int) -> offers._Offered:
+        looked_at.append(batch.agents[place].id)
+        return look(batch, place)
+
+    monkeypatch.setattr(offers._Batch, "look", noted)
+    hands = Hands()
+    hands.job(maps=2)
+    agents = [f"a{number}" for number in range(50)]
+    assert [one.agent_id for one in launches(hands.offer(*agents))] == ["a0", "a1"]
+    assert looked_at == ["a0", "a1", "a2"], "after a2 it saw that no task waits"
 
 
 def test_an_agent_of_two_cpus_runs_two_attempts_of_one() -> None:
