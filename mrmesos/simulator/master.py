@@ -53,6 +53,16 @@ class Account:
     """
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
     """By agent: the end of the filter, and the refused amounts."""
+    deferred: tuple[float, Sequence[SimulatedAgent]] | None = None
+    """The latest filter, of many agents, before it is in `refused`. Mostly a revive drops it before
+    anybody asks for it.
+    """
+    before: dict[str, Amounts] = field(default_factory=dict)
+    """The free amounts of agents when `deferred` was set, if they have changed since."""
+
+
+DEFER_AGENTS = 32
+"""A filter of fewer agents is not put off."""
 
 
 class Bidder(Protocol):
@@ -76,6 +86,8 @@ class Master:
         self._roomy: dict[str, SimulatedAgent] = {}
         self._total: Amounts = {}
         self._asked = False
+        self._deferring: list[Account] = []
+        """Those with a `deferred` filter."""
 
     def start(self) -> None:
         """Begin to allocate, once an interval."""
@@ -112,6 +124,7 @@ class Master:
 
     def use(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         """A framework accepts these. Raises AssertionError if the agent has less."""
+        self._changes(agent)
         free, held = agent.free, account.held
         for name, amount in amounts.items():
             left = free.get(name, 0) - amount
@@ -119,39 +132,61 @@ class Master:
                 raise AssertionError(f"{agent.id}: more {name} accepted than offered")
             free[name] = left
             held[name] = held.get(name, 0) + amount
-        agent.offers.clear()
-        agent.seen = None
         if not allocatable(free):
             self._roomy.pop(agent.id, None)
 
     def give_back(self, account: Account, agent: SimulatedAgent, amounts: Amounts) -> None:
         """A framework no longer uses these."""
+        self._changes(agent)
         free, held = agent.free, account.held
         for name, amount in amounts.items():
             free[name] += amount
             held[name] -= amount
-        if agent.alive:
-            agent.offers.clear()
-            agent.seen = None
-            if agent.id not in self._roomy and allocatable(free):
-                self._roomy[agent.id] = agent
+        if agent.alive and agent.id not in self._roomy and allocatable(free):
+            self._roomy[agent.id] = agent
+
+    def _changes(self, agent: SimulatedAgent) -> None:
+        """The agent's free resources are about to change."""
+        for account in self._deferring:
+            if agent.id not in account.before:
+                account.before[agent.id] = agent.seen or dict(agent.free)
+        agent.offers.clear()
+        agent.seen = None
 
     # --- Offers ----------------------------------------------------------------------------------
 
-    def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
+    def refuse(self, account: Account, agents: Sequence[SimulatedAgent], seconds: float) -> None:
         """For some time (at least an interval), offer neither these resources nor less of them."""
         if seconds <= 0:
             return
-        until, refused = self._clock.now + max(seconds, self._interval), account.refused
-        was_empty = not refused  # after a revive
+        self._enter_deferred(account)
+        account.deferred = self._clock.now + max(seconds, self._interval), agents
+        if len(agents) < DEFER_AGENTS:
+            self._enter_deferred(account)
+        else:
+            self._deferring.append(account)
+
+    def _enter_deferred(self, account: Account) -> None:
+        """Put the filter that was put off where `_wants` finds it."""
+        if account.deferred is None:
+            return
+        (until, agents), refused, before = account.deferred, account.refused, account.before
         for agent in agents:
-            old = None if was_empty else refused.get(agent.id)
-            if old is not None and old[0] >= until and within(agent.free, old[1]):
-                continue
-            seen = agent.seen
+            seen = before.get(agent.id)
             if seen is None:
-                seen = agent.seen = dict(agent.free)
-            refused[agent.id] = until, seen
+                if agent.seen is None:
+                    agent.seen = dict(agent.free)
+                seen = agent.seen
+            old = refused.get(agent.id)
+            if agent.alive and not (old is not None and old[0] >= until and within(seen, old[1])):
+                refused[agent.id] = until, seen
+        self._forget_deferred(account)
+
+    def _forget_deferred(self, account: Account) -> None:
+        account.deferred = None
+        account.before.clear()
+        if account in self._deferring:
+            self._deferring.remove(account)
 
     def suppress(self, account: Account) -> None:
         """No offers until the framework revives."""
@@ -160,7 +195,8 @@ class Master:
     def revive(self, account: Account) -> None:
         """Forget the framework's filters, and allocate now."""
         account.suppressed = False
-        account.refused = {}
+        account.refused.clear()
+        self._forget_deferred(account)
         if not self._asked:
             self._asked = True
             self._clock.after(0.0, self._allocate_now)
@@ -177,6 +213,8 @@ class Master:
         wanting = [b for b in self._bidders if not b.account.suppressed]
         if not wanting or not self._roomy:
             return
+        for bidder in wanting:
+            self._enter_deferred(bidder.account)
         agents = list(self._roomy.values())
         if len(wanting) == 1:
             # Agents are numbered at random. So starting anywhere is as good as shuffling them all.
