@@ -215,7 +215,7 @@ def _tracker(st: State, record: TrackerRecord, *, same_command: bool) -> None:
         agent.tracker = tracker
     # A TaskTracker that was never heard gets no further slots before it is heard. Its launch may
     # not have reached Mesos. A further slot would then start it, with resources not offered for it.
-    st.cluster.trackers[tracker.id] = tracker
+    st.cluster.enter_tracker(tracker)
     st.mailboxes.open(tracker.id)
     st.recovery.unheard[tracker.id] = set()
 

@@ -232,7 +232,7 @@ def withdraw(
     if winner is None or not job.needs_map_outputs:
         return
     if (tracker := st.cluster.trackers.get(winner.tracker_id)) is not None:
-        tracker.drop_output(job.id, task.index)
+        st.cluster.drop_outputs(tracker, job.id, only=task.index)
     maps_waited = job.wants_map
     job.withdraw_map(task, st.now, why, urgent=urgent)
     if job.wants_map and not maps_waited:

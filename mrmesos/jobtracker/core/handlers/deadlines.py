@@ -67,19 +67,9 @@ def tick(st: State) -> None:
     """
     silence.wake(st)
     queues.tick(st)
-    heard_since = st.now - st.settings.tracker_silence
-    idle_since = st.now - st.settings.tracker_idle
-    idle: list[Tracker] = []
-    for tracker in list(st.cluster.trackers.values()):
-        if tracker.state is TrackerState.LIVE and (tracker.heard or 0.0) >= heard_since:
-            if tracker.slots or tracker.outputs:  # most TaskTrackers
-                tracker.idle_since = None
-                continue
-            if tracker.idle_since is not None and tracker.idle_since > idle_since:
-                continue
+    looked_at = _due(st)
+    for tracker in looked_at:
         _watch_tracker(st, tracker)
-        if tracker.idle_since is not None:
-            idle.append(tracker)
     trackers.tick(st)
     st.index.tick()
     out_of_hearing = _watch_slots(st)
@@ -113,8 +103,19 @@ def tick(st: State) -> None:
                 st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
-    _send_idle_away(st, idle)
+    _send_idle_away(st, looked_at)
     slots.serve_held(st)  # must be the last check, because it starts attempts
+
+
+def _due(st: State) -> list[Tracker]:
+    """The TaskTrackers for which a tick may have to do something, in the order of their launch."""
+    due = dict(st.cluster.unsettled)
+    heard_since = st.now - st.settings.tracker_silence
+    for tracker in st.cluster.by_heard.values():
+        if (tracker.heard or 0.0) >= heard_since:
+            break
+        due[tracker.id] = tracker
+    return sorted(due.values(), key=lambda tracker: (len(tracker.id), tracker.id))
 
 
 def _watch_tracker(st: State, tracker: Tracker) -> None:
@@ -128,15 +129,17 @@ def _watch_tracker(st: State, tracker: Tracker) -> None:
             st.emit(ShutdownTracker(tracker.id, tracker.agent_id))
     elif tracker.slots or tracker.holds_output:
         tracker.idle_since = None
+        if tracker.state is TrackerState.LIVE:
+            st.cluster.unsettled.pop(tracker.id, None)
     elif tracker.idle_since is None:
         tracker.idle_since = st.now
 
 
-def _send_idle_away(st: State, idle: Iterable[Tracker]) -> None:
+def _send_idle_away(st: State, looked_at: Iterable[Tracker]) -> None:
     """Let idle TaskTrackers leave. The checks before this one found out which others are silent,
     gone or avoided. So no healthy TaskTracker leaves in their place.
     """
-    for tracker in idle:
+    for tracker in looked_at:
         since = tracker.idle_since
         if since is None or st.now - since < st.settings.tracker_idle:
             continue

@@ -273,7 +273,7 @@ def _write_off(st: State, job: JobInProgress, attempt: TaskAttempt, why: str) ->
 def _outputs_unneeded(st: State, job: JobInProgress) -> None:
     for tracker_id in job.hosts.trackers:
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
-            tracker.outputs.pop(job.id, None)
+            st.cluster.drop_outputs(tracker, job.id)
 
 
 def end(st: State, job: JobInProgress, state: JobState) -> None:

@@ -45,7 +45,7 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
         silence.spoke(st, AgentId(beat.agent_id) if tracker is None else tracker.agent_id)
     if tracker is None or tracker.ended is not None:
         return
-    tracker.heard = st.now
+    st.cluster.hear(tracker, st.now)
     silence.heard(st, tracker)
     if tracker.url != beat.url:
         tracker.url = beat.url
@@ -101,6 +101,7 @@ def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
 def leave(st: State, tracker: Tracker, reason: str) -> None:
     """Tell a TaskTracker to leave. Its agent may get a new one at once."""
     tracker.transition(TrackerState.LEAVING, st.now)
+    st.cluster.unsettled[tracker.id] = tracker
     _leave_agent(st, tracker)
     st.post(tracker.id, Leave(reason))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
@@ -54,6 +55,12 @@ class Cluster:
     """Agents whose maintenance is planned or under way."""
     losses: int = 0
     """Grows each time that an agent is lost, or that one becomes avoided."""
+    by_heard: OrderedDict[TrackerId, Tracker] = field(default_factory=OrderedDict)
+    """TaskTrackers in the order of their last heartbeats, the oldest first."""
+    unsettled: dict[TrackerId, Tracker] = field(default_factory=dict)
+    """TaskTrackers at which each tick looks: those that are new or leaving, and those without slots
+    and map outputs. A tick removes the others.
+    """
     silent: dict[TrackerId, Tracker] = field(default_factory=dict)
     """TaskTrackers that send no heartbeats although they should (silence.py)."""
     avoiding_until: float = 0.0
@@ -150,13 +157,37 @@ class Cluster:
 
     def add_tracker(self, tracker: Tracker) -> None:
         """A TaskTracker will be launched."""
-        self.trackers[tracker.id] = tracker
+        self.enter_tracker(tracker)
         self.notes.tracker(tracker)
+
+    def enter_tracker(self, tracker: Tracker) -> None:
+        """Enter a TaskTracker here. The journal has its record already, or will be told of it."""
+        self.trackers[tracker.id] = self.unsettled[tracker.id] = tracker
+        if tracker.heard is not None:
+            self.by_heard[tracker.id] = tracker
+
+    def hear(self, tracker: Tracker, now: float) -> None:
+        """A heartbeat came."""
+        tracker.heard = now
+        self.by_heard[tracker.id] = tracker
+        self.by_heard.move_to_end(tracker.id)
+
+    def drop_outputs(self, tracker: Tracker, job_id: str, *, only: int | None = None) -> None:
+        """A job's map outputs on a TaskTracker are not needed any more, or one of them is gone."""
+        if only is not None:
+            indexes = tracker.outputs.get(job_id, set())
+            indexes.discard(only)
+            if indexes:
+                return
+        tracker.outputs.pop(job_id, None)
+        if not tracker.outputs and not tracker.slots:
+            self.unsettled[tracker.id] = tracker
 
     def drop_tracker(self, tracker: Tracker) -> None:
         """A TaskTracker is forgotten."""
         del self.trackers[tracker.id]
-        self.silent.pop(tracker.id, None)
+        for those in (self.by_heard, self.unsettled, self.silent):
+            those.pop(tracker.id, None)
         self.notes.tracker(tracker)
 
     def add_slot(self, slot: Slot) -> None:
@@ -171,6 +202,8 @@ class Cluster:
         tracker = self.trackers.get(slot.tracker_id)
         if tracker is not None:
             tracker.slots.pop(slot.id, None)
+            if not tracker.slots and not tracker.outputs:
+                self.unsettled[tracker.id] = tracker
         self.notes.slot(slot)
 
     def validate(self) -> None:
@@ -182,6 +215,12 @@ class Cluster:
             if slot.attempt is not None and slot.state is not SlotState.ENDING:
                 assert slot.attempt.slot_id == slot.id, slot
                 assert slot.free_since is None, slot
+        heard = [tracker.heard or 0.0 for tracker in self.by_heard.values()]
+        assert heard == sorted(heard)
+        for tracker in self.trackers.values():
+            assert tracker.heard is None or tracker.id in self.by_heard, tracker
+            settled = tracker.state is TrackerState.LIVE and (tracker.slots or tracker.outputs)
+            assert settled or tracker.id in self.unsettled, tracker
         silent = {tracker.id for tracker in self.trackers.values() if tracker.silent}
         assert silent == self.silent.keys(), silent ^ self.silent.keys()
         for tracker in self.trackers.values():

@@ -97,13 +97,6 @@ class Tracker:
         """Whether a job may still need map output that it holds."""
         return bool(self.outputs)
 
-    def drop_output(self, job_id: str, index: int) -> None:
-        """The output of a map is gone, or is not needed any more."""
-        indexes = self.outputs.get(job_id, set())
-        indexes.discard(index)
-        if not indexes:
-            self.outputs.pop(job_id, None)
-
     def record(self, agent: Agent | None) -> TrackerRecord:
         """Its record for the journal, with the data of its agent. None if the agent is
         forgotten.
