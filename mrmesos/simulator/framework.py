@@ -50,6 +50,7 @@ class Framework:
         self._trackers = MeteredTrackers(scene, self.account, self.tell, self.jobs)
         self._woken: list[str] = []
         self._master_spoke = 0.0
+        self._ticks_soon = False
         self._clock.after(0.0, self._register)
 
     @property
@@ -199,11 +200,19 @@ class Framework:
         self.tell(ev.JobPlanned(job_id, self._splits(job)))
         if self.account.suppressed:
             # The core did not ask for offers now, because it did so a moment ago. Its tick will
-            # ask.
+            # ask. One tick asks for all jobs that came meanwhile.
+            self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        if not self._ticks_soon:
+            self._ticks_soon = True
             self._clock.after(self._scene.spec.frameworks.tick, self._tick_once)
 
     def _tick_once(self) -> None:
+        self._ticks_soon = False
         self.tell(ev.Tick())
+        if self.account.suppressed and self._core.st.hungry():  # it asked a moment ago
+            self._tick_soon()
 
     def _splits(self, job: SimJob) -> tuple[Split, ...]:
         """All splits of a job share one slice, because nobody reads it here."""

@@ -316,6 +316,8 @@ def _regroup(st: State, job: JobInProgress, tasks: list[TaskInProgress]) -> None
 
 def words(st: State, job: JobInProgress) -> str:
     """A text: which hosts cannot fetch map outputs from which. Empty if nobody complains."""
+    if not job.fetch.failing:
+        return ""
     lacked: dict[tuple[HostName, HostName], set[str]] = {}
     for reduce_id, failing in job.fetch.failing.items():
         reduce = st.attempts.get(reduce_id)

@@ -127,6 +127,8 @@ def _wants_another(st: State, attempt: TaskAttempt) -> bool:
 
 def words(st: State, job: JobInProgress | None = None) -> str:
     """A text: the silent TaskTrackers, of those that worked for `job`, or of all."""
+    if not st.cluster.silent:
+        return ""
     hosts = {
         tracker.hostname
         for tracker in st.cluster.silent.values()
