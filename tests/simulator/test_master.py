@@ -7,7 +7,7 @@ import pytest
 
 from mrmesos.simulator.clock import Clock
 from mrmesos.simulator.machines import Amounts
-from mrmesos.simulator.master import Account, Master, SimulatedAgent
+from mrmesos.simulator.master import DEFER_AGENTS, Account, Master, SimulatedAgent
 
 SIZE = {"cpus": 4000, "mem": 4096_000}
 TASK = {"cpus": 1000, "mem": 512_000}
@@ -65,6 +65,40 @@ def test_a_filter_holds_until_it_ends_or_more_is_free() -> None:
     bench.master.give_back(taker.account, agent, TASK)  # more is free than was refused
     bench.run(1.0)
     assert [at for at, _ in taker.seen] == [0.0, 3.0, 5.0]
+
+
+class Refuser(Taker):
+    """Refuses all agents of an offer in one call."""
+
+    def offered(self, agents: Sequence[SimulatedAgent]) -> None:
+        self.seen += [(self.master._clock.elapsed, agent.id) for agent in agents]
+        self.master.refuse(self.account, agents, self.refuse)
+
+
+def test_a_filter_of_many_agents_holds_what_they_had_then() -> None:
+    bench = Bench(2 * DEFER_AGENTS)
+    refuser, master = Refuser(bench.master, 0, 0, 100.0, 1.0), bench.master
+    account, (first, second, *_) = refuser.account, master.agents.values()
+    master.use(account, first, TASK)
+    bench.run(0.5)
+    assert len(refuser.seen) == 2 * DEFER_AGENTS
+    assert not account.refused, "nobody asked for it yet"
+    master.give_back(account, first, TASK)  # more is free than was refused
+    master.use(account, second, TASK)
+    master.give_back(account, second, TASK)  # as much as was refused
+    bench.run(1.0)
+    assert refuser.seen[2 * DEFER_AGENTS :] == [(1.0, first.id)]
+    assert len(account.refused) == 2 * DEFER_AGENTS
+
+
+def test_a_revive_drops_a_filter_that_nobody_asked_for() -> None:
+    bench = Bench(2 * DEFER_AGENTS)
+    refuser = Refuser(bench.master, 0, 0, 100.0, 1.0)
+    bench.run(0.5)
+    bench.master.revive(refuser.account)
+    bench.run(0.0)
+    assert len(refuser.seen) == 4 * DEFER_AGENTS
+    assert not refuser.account.refused
 
 
 def test_a_filter_lasts_an_interval_at_least() -> None:

@@ -58,6 +58,12 @@ def test_all_jobs_succeed_where_nothing_fails() -> None:
     assert all(job.ended - job.submitted > 0 for job in outcome.meter.ended)
 
 
+def test_ticks_do_not_grow_with_jobs() -> None:
+    many = JobClass(name="tiny", count=100, interval=0.02, maps=1, map_seconds=1.0)
+    _, outcome = run(Spec(seed=1, cluster=CLUSTER, jobs=(many,)))
+    assert outcome.meter.core_events["Tick"] < 5 * outcome.seconds
+
+
 def test_used_and_held_add_up_without_noise() -> None:
     times = TimesSpec(noise=0.0, attempt_overhead=0.0)
     job = JobClass(name="one", maps=40, map_seconds=10.0, placement="none")

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from mrmesos.jobtracker.core.handlers import deadlines
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.slot import Slot
+from mrmesos.jobtracker.core.model.tracker import Tracker
 from mrmesos.jobtracker.core.state import queries
+from mrmesos.jobtracker.core.state.state import State
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt, Leave
 from mrmesos.wire.ids import AgentId, HostName, SlotId
@@ -43,6 +46,31 @@ def test_a_late_heartbeat_is_read_for_its_reports_only() -> None:
     assert hands.status(job).maps.succeeded == 1
     assert of(hands.later(20), cmd.KillSlot) == [], "its list of slots is out of date"
     assert commands
+
+
+def test_a_tick_looks_only_at_trackers_that_may_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def noted(_: State, tracker: Tracker) -> None:
+        looked_at.append(tracker.hostname)
+        watch(hands.core.st, tracker)
+
+    watch = deadlines._watch_tracker
+    monkeypatch.setattr(deadlines, "_watch_tracker", noted)
+    hands = Hands()
+    hands.job(maps=2, reduces=1)
+    first, second = [one.tracker_id for one in launches(hands.offer("a", "b"))]
+    hands.beat(first)
+    hands.later(0.5)
+    hands.later(0.5)
+    assert looked_at == ["a", "b", "b"], "b has not been heard yet"
+    hands.beat(second)
+    hands.later(0.5)
+    looked_at.clear()
+    hands.later(0.5)
+    assert looked_at == []
+    hands.later(hands.core.st.settings.tracker_silence + 1)
+    assert set(looked_at) == {"a", "b"}, "neither was heard for long"
 
 
 def test_an_idle_tracker_goes_away_and_its_agent_gets_a_new_one() -> None:
