@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from mrmesos import conf as settings
@@ -15,6 +14,8 @@ def with_pools_file(conf: Conf) -> Conf:
     path = conf.get_as(settings.POOLS_FILE)
     if not path:
         return conf
+    import tomllib  # most services have no such file
+
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         pools = {}
