@@ -60,7 +60,8 @@ def _gathered(kind: pa.DataType, rows: np.ndarray, indices: np.ndarray) -> pa.Ar
     """Take values of one length with numpy, which is several times faster than Arrow here."""
     width = rows.dtype.itemsize
     starts = np.arange(0, (len(indices) + 1) * width, width, dtype=np.int32)
-    buffers = [None, pa.py_buffer(starts), pa.py_buffer(rows[indices])]
+    # `take` needs half of the time of `rows[indices]`.
+    buffers = [None, pa.py_buffer(starts), pa.py_buffer(rows.take(indices))]
     return pa.Array.from_buffers(kind, len(indices), buffers)
 
 

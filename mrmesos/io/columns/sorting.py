@@ -151,11 +151,12 @@ def stable_order(numbers: np.ndarray) -> np.ndarray:
     if descents * 64 < rows or rows < 1024 or rows >= 1 << 32 or _repeats(numbers):
         return np.argsort(numbers, kind="stable")
     order = np.argsort(numbers)
-    found = numbers[order]
-    rank = np.zeros(rows, np.uint64)
-    np.cumsum(found[1:] != found[:-1], out=rank[1:], dtype=np.uint64)
-    if int(rank[-1]) == rows - 1:
+    found = numbers.take(order)
+    differs = found[1:] != found[:-1]
+    if differs.all():
         return order
+    rank = np.zeros(rows, np.uint64)
+    np.cumsum(differs, out=rank[1:], dtype=np.uint64)
     both = (rank << np.uint64(32)) | order.astype(np.uint64)
     both.sort()
     return (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
