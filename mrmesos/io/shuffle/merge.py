@@ -1,8 +1,9 @@
 """Merging sorted runs, and iterating over groups of equal keys.
 
-Runs are merged by ranges of keys, not row by row. Each run has one batch in memory. Of the last
-keys of these batches, take the smallest. All rows up to this key, in any run, come next. Kernels
-join and sort these rows. The sort is fast, because the rows are a few sorted runs.
+Runs are merged by ranges of keys, not row by row. Each run has two batches in memory. Of the last
+keys of the runs, take the smallest, or a smaller last key of a batch if that is enough for a step.
+All rows up to this key, in any run, come next. Kernels join and sort these rows. The sort is fast,
+because the rows are a few sorted runs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise, starmap
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,33 +31,33 @@ WHOLE_GROUP_BYTES = 256 << 20
 """Most bytes of one key's records in a call of a BatchReducer."""
 
 
+_Rank = tuple[int, Any]
+"""A key as `Ranks` compares it."""
+
+
 class GroupTooLargeError(Exception):
     """The records of one key are too large; the message has the key and what to do."""
 
 
 class _Run:
-    """One run of a merge: its current batch, and whether more follow."""
+    """One run of a merge, and up to two batches of it. After `fill` there are none at its end."""
 
-    __slots__ = ("_next", "_source", "batch", "column", "is_last")
+    __slots__ = ("_source", "batches", "ended")
 
     def __init__(self, source: Iterator[pa.RecordBatch]) -> None:
         self._source = source
-        self._next = self._fetch()
-        self.batch: pa.RecordBatch | None = None
-        self.is_last = False
-        self.advance()
+        self.batches: list[pa.RecordBatch] = []
+        self.ended = False
 
-    def _fetch(self) -> pa.RecordBatch | None:
-        return next((with_sort_column(each) for each in self._source if each.num_rows), None)
-
-    def advance(self) -> None:
-        """Go to the next batch. The one after it is read too, to know if this is the last."""
-        self.batch = self._next
-        self._next = None if self.batch is None else self._fetch()
-        self.is_last = self._next is None
-
-    def keep(self, batch: pa.RecordBatch) -> None:
-        self.batch = batch
+    def fill(self) -> bool:
+        """Read batches until there are two, or none are left. False if the run is at its end."""
+        while len(self.batches) < 2 and not self.ended:
+            more = next((with_sort_column(each) for each in self._source if each.num_rows), None)
+            if more is None:
+                self.ended = True
+            else:
+                self.batches.append(more)
+        return bool(self.batches)
 
 
 def merge_runs(
@@ -71,54 +73,67 @@ def merge_runs(
     and their merged rows. Runs of different types are unified (RecordTypeError if that is
     impossible); batches of the result may then also differ in type.
     """
-    live = [run for run in map(_Run, runs) if run.batch is not None]
-    while len(live) > 1:
-        pieces = _next_range(live)
-        for piece in _in_order(pieces, max_bytes):
+    live = list(map(_Run, runs))
+    while len(live := [run for run in live if run.fill()]) > 1:
+        for piece in _in_order(_next_range(live, batch_bytes), max_bytes):
             yield from cut(piece, batch_rows, batch_bytes)
-        live = [run for run in live if run.batch is not None]
-    while live and live[0].batch is not None:
-        yield from cut(live[0].batch, batch_rows, batch_bytes)
-        live[0].advance()
+    while live and live[0].fill():
+        yield from cut(live[0].batches.pop(0), batch_rows, batch_bytes)
 
 
-def _next_range(live: list[_Run]) -> list[pa.RecordBatch]:
-    """Take from each run the rows that come before all unread rows, in the order of runs."""
-    heads = unify_batches([run.batch for run in live])
-    columns = [sort_column(head) for head in heads]
-    bound: tuple[int, Any] | None = None
-    bound_run = len(live)
-    for index, (run, column) in enumerate(zip(live, columns, strict=True)):
-        if run.is_last:
-            continue
-        last = Ranks(column)[len(column) - 1]
-        if bound is None or last < bound:
-            bound, bound_run = last, index
+def _next_range(live: list[_Run], wanted: int) -> list[list[pa.RecordBatch]]:
+    """Take from each run the rows that come before all unread rows, in the order of runs.
+
+    They are about `wanted` bytes. The batches that end within the range count, and no others.
+    """
+    held = iter(unify_batches([batch for run in live for batch in run.batches]))
+    for run in live:
+        run.batches = [next(held) for _ in run.batches]
+    ranks = [[Ranks(sort_column(batch)) for batch in run.batches] for run in live]
+    ends = [[rank[len(rank) - 1] for rank in each] for each in ranks]
+    bound = _bound(live, ends, wanted)
+    # More rows equal to the bound may follow in this run, so those of later runs must wait.
+    waits = (not run.ended and each[-1] == bound for run, each in zip(live, ends, strict=True))
+    last = next((index for index, each in enumerate(waits) if each), len(live))
     pieces = []
-    for index, (run, head, column) in enumerate(zip(live, heads, columns, strict=True)):
-        rows = head.num_rows
-        if bound is not None:
-            # More rows equal to the bound may follow in its run, so those of later runs must wait.
-            search = bisect_right if index <= bound_run else bisect_left
-            rows = search(Ranks(column), bound)
-        if rows:
-            pieces.append(head.slice(0, rows))
-        if rows == head.num_rows:
-            run.advance()
-        else:
-            run.keep(head.slice(rows))
-    return pieces
+    for index, run in enumerate(live):
+        search = bisect_right if index <= last else bisect_left
+        whole = search(ends[index], bound)  # this many batches lie within the range
+        taken, run.batches = run.batches[:whole], run.batches[whole:]
+        if run.batches and (rows := search(ranks[index][whole], bound)):
+            taken.append(run.batches[0].slice(0, rows))
+            run.batches[0] = run.batches[0].slice(rows)
+        pieces.append(taken)
+    return [taken for taken in pieces if taken]
 
 
-def _in_order(pieces: list[pa.RecordBatch], max_bytes: int) -> Iterator[pa.RecordBatch]:
+def _bound(live: list[_Run], ends: list[list[_Rank]], wanted: int) -> _Rank:
+    """The last key of the next range. It is the last key of one of the batches in memory."""
+    known = [each[-1] for run, each in zip(live, ends, strict=True) if not run.ended]
+    limit = min(known, default=None)
+    sized = zip(chain.from_iterable(ends), (b for run in live for b in run.batches), strict=True)
+    ascending = sorted(((end, batch.nbytes) for end, batch in sized), key=itemgetter(0))
+    bound, size = ascending[0]
+    for end, more in ascending[1:]:
+        size += more
+        if size > wanted or (limit is not None and end > limit):
+            break
+        bound = end
+    return bound
+
+
+def _in_order(pieces: list[list[pa.RecordBatch]], max_bytes: int) -> Iterator[pa.RecordBatch]:
+    """The rows of each run's pieces, in the order of their keys."""
     if len(pieces) == 1:
-        yield pieces[0]
-    elif sum(piece.nbytes for piece in pieces) <= max_bytes:
-        joined = concat(pieces)
+        yield from pieces[0]
+        return
+    every = list(chain.from_iterable(pieces))
+    if sum(piece.nbytes for piece in every) <= max_bytes:
+        joined = concat(every)
         order = argsort(sort_column(joined))
         yield take(joined, order)
     else:
-        yield from _row_by_row(pieces)
+        yield from _row_by_row(every)
 
 
 def _row_by_row(pieces: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -47,19 +47,27 @@ def runs_of(keys: list[Any], bounds: list[int], rows: int) -> list[Iterator[pa.R
     st.lists(st.integers(0, 60), max_size=5),
     st.integers(1, 8),
     st.integers(1, 9),
+    st.sampled_from([1, 200, 1 << 20]),
     st.booleans(),
 )
 def test_merge_is_a_stable_sort(
-    keys: list[Any], bounds: list[int], rows: int, batch_rows: int, one_by_one: bool
+    keys: list[Any], bounds: list[int], rows: int, batch_rows: int, step: int, one_by_one: bool
 ) -> None:
     runs = runs_of(keys, bounds, rows)
     limit = 1 if one_by_one else 1 << 30
-    merged = list(merge_runs(runs, batch_rows=batch_rows, max_bytes=limit))
+    merged = list(merge_runs(runs, batch_rows=batch_rows, batch_bytes=step, max_bytes=limit))
     assert all(0 < batch.num_rows <= batch_rows for batch in merged)
     expected = sorted(range(len(keys)), key=lambda row: order(keys[row]))
     found = pairs_of(merged)
     assert [value for _, value in found] == expected
     assert [canonical(key) for key, _ in found] == [canonical(keys[row]) for row in expected]
+
+
+def test_a_step_of_a_merge_takes_several_batches() -> None:
+    keys = list(range(800))
+    merged = merge_runs([iter(list(cut(numbered(keys[n::8], n), 10))) for n in range(8)])
+    # Each of the 80 batches would be a step of its own if a step ended with the next batch.
+    assert len(list(merged)) < 12
 
 
 def test_merge_of_nothing() -> None:
