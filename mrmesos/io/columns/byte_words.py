@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-_WORD = 8
+WORD = 8
+"""Bytes of a word."""
 # Mask at index n: keeps the first n bytes of a big-endian word.
 _KEEP = np.array([((1 << 64) - 1) ^ ((1 << (64 - 8 * n)) - 1) for n in range(9)], np.uint64)
 
@@ -18,50 +19,50 @@ def bytes_column(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     rows = len(column)
     if rows == 0:
-        return np.zeros(_WORD, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64)
+        return np.zeros(WORD, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64)
     _, offset_buffer, data_buffer = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, rows + 1, column.offset * 4).astype(np.int64)
     size = 0 if data_buffer is None else data_buffer.size
-    if size >= _WORD:
+    if size >= WORD:
         data = np.frombuffer(data_buffer, np.uint8)
     else:
-        data = np.zeros(_WORD, np.uint8)
+        data = np.zeros(WORD, np.uint8)
         if size:
             data[:size] = np.frombuffer(data_buffer, np.uint8)
     return data, offsets[:-1], offsets[1:] - offsets[:-1]
 
 
-def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, index: int) -> np.ndarray:
-    """Word `index` (eight bytes) of every value as a big-endian number, padded with zeros."""
+def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, offset: int = 0) -> np.ndarray:
+    """The eight bytes at `offset` of every value as a big-endian number, padded with zeros."""
     if not len(starts):
         return np.empty(0, np.uint64)
-    most = len(data) - _WORD
+    most = len(data) - WORD
     everywhere = np.ndarray((most + 1,), ">u8", data, strides=(1,))
-    here = starts + _WORD * index if index else starts
-    whole = int(lengths.min()) >= _WORD * (index + 1)
-    left = None if whole else np.clip(lengths - _WORD * index, 0, _WORD)
-    if left is not None and index:
+    here = starts + offset if offset else starts
+    whole = int(lengths.min()) >= offset + WORD
+    left = None if whole else np.clip(lengths - offset, 0, WORD)
+    if left is not None and offset:
         here = np.where(left > 0, here, 0)
     behind = np.flatnonzero(here > most)  # fewer than eight bytes are left after these starts
     if len(behind):
-        over = np.minimum(here[behind] - most, _WORD)
+        over = np.minimum(here[behind] - most, WORD)
         here = np.minimum(here, most)
     words: np.ndarray = everywhere[here].astype(np.uint64)
     if len(behind):
-        shifted = words[behind] << ((over % _WORD) * 8).astype(np.uint64)
-        words[behind] = np.where(over < _WORD, shifted, 0)
+        shifted = words[behind] << ((over % WORD) * 8).astype(np.uint64)
+        words[behind] = np.where(over < WORD, shifted, 0)
     if left is not None:
         words &= _KEEP[left]
     return words
 
 
 def first_words(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`word(..., 0)` for values that are adjacent in memory, as in a column.
+    """`word` for values that are adjacent in memory, as in a column.
 
     Faster for values of one length: a strided view replaces the gather.
     """
     width = int(lengths[0]) if len(lengths) else 0
-    if width < _WORD or not bool((lengths == width).all()):
-        return word(data, starts, lengths, 0)
+    if width < WORD or not bool((lengths == width).all()):
+        return word(data, starts, lengths)
     rows = np.ndarray((len(starts),), ">u8", data, int(starts[0]), strides=(width,))
     return rows.astype(np.uint64)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrmesos.io.columns.byte_words import bytes_column, word
+from mrmesos.io.columns.byte_words import WORD, bytes_column, word
 
 _SIGN = np.uint64(1 << 63)
 _NAN = np.uint64((1 << 64) - 1)
-_PREFIX_WORDS = 6
-_EQUAL_WORDS = 32
+_PREFIX_BYTES = 256
+_NEAR_ROWS = 1 << 15
 
 
 def ordered_bits(doubles: np.ndarray) -> np.ndarray:
@@ -94,7 +95,7 @@ def _differs_from_previous(column: pa.Array) -> np.ndarray:
     """For each row after the first: does it differ from the row before? Undefined for nulls."""
     if is_binary_like(column):
         # If most values differ in their first word, few need a full comparison.
-        firsts = word(*bytes_column(column), 0)
+        firsts = word(*bytes_column(column))
         differs: np.ndarray = firsts[1:] != firsts[:-1]
         rows = np.flatnonzero(~differs)
         if len(rows) * 4 < len(column):
@@ -169,77 +170,101 @@ def _repeats(numbers: np.ndarray) -> bool:
 
 
 def _argsort_bytes(column: pa.Array) -> np.ndarray:
-    """Sort by the first eight bytes as one number, then sort ties by the next eight bytes."""
+    """Sort by the first eight bytes as one number, then the rows that tie, some at a time."""
     data, starts, lengths = bytes_column(column)
     longest = int(lengths.max())
-    index = 0
-    first = word(data, starts, lengths, 0)
-    while 8 * (index + 1) < longest and first.min() == first.max():
-        index += 1  # all values share this prefix, like URLs
-        first = word(data, starts, lengths, index)
+    done = 0
+    first = word(data, starts, lengths)
+    while done + WORD < longest and first.min() == first.max():
+        done += WORD  # all values share this prefix, like URLs
+        first = word(data, starts, lengths, done)
+    done += WORD
     order = stable_order(first)
-    group = np.zeros(len(order), np.int64)
-    spots, tied = _tied(group, first[order], lengths[order], 8 * (index + 1))
-    if len(spots) and longest > 8 * (index + 2):
-        spots, tied = _not_alike(data, starts, lengths, order[spots], spots, tied, index + 1)
+    spots, tied = _tied(first[order], lengths[order], done)
+    for some in _together(tied):
+        rows = order[spots[some]]
+        order[spots[some]] = rows[_order_of_ties(column, rows, tied[some], done)]
+    return order
+
+
+def _together(tied: np.ndarray) -> Iterator[slice]:
+    """Slices of whole groups: about _NEAR_ROWS rows each, or one larger group."""
+    first = 0
+    while first < len(tied):
+        end = first + _NEAR_ROWS
+        if end < len(tied):
+            end = int(np.searchsorted(tied, tied[end], "left"))
+            if end <= first:
+                end = int(np.searchsorted(tied, tied[first], "right"))
+        yield slice(first, end)
+        first = end
+
+
+def _order_of_ties(column: pa.Array, rows: np.ndarray, tied: np.ndarray, done: int) -> np.ndarray:
+    """Indices that sort `rows` stably within groups that are equal in their first `done` bytes."""
+    if len(rows) <= 2 * _NEAR_ROWS:
+        # The column may be larger than the processor's caches, but this part of it is not.
+        column, rows = column.take(pa.array(rows)), np.arange(len(rows))
+    data, starts, lengths = bytes_column(column)
+    starts, lengths = starts[rows], lengths[rows]
+    order = np.arange(len(rows))
+    spots, tied = np.arange(len(rows)), tied - tied[0]
+    if int(lengths.max()) > done + WORD:
+        spots, tied = _not_alike(data, starts, lengths, tied, done)
     while len(spots):
-        rows = order[spots]
-        index += 1
-        if index > _PREFIX_WORDS:
-            table = pa.table({"group": tied, "key": column.take(pa.array(rows))})
-            keys = [("group", "ascending"), ("key", "ascending")]
-            order[spots] = rows[pc.sort_indices(table, sort_keys=keys).to_numpy()]
-            break
-        here = word(data, starts[rows], lengths[rows], index)
-        if int(lengths[rows].max()) <= 8 * index:
+        here = order[spots]
+        length = lengths[here]
+        if int(length.max()) <= done:
             # They differ only in trailing zero bytes: the shorter value comes first.
-            order[spots] = rows[np.lexsort((lengths[rows], tied))]
+            order[spots] = here[np.lexsort((length, tied))]
             break
-        within = np.lexsort((here, tied))
-        rows = rows[within]
-        order[spots] = rows
-        left, tied = _tied(tied, here[within], lengths[rows], 8 * (index + 1))
+        if done > _PREFIX_BYTES:
+            table = pa.table({"group": tied, "key": column.take(pa.array(rows[here]))})
+            keys = [("group", "ascending"), ("key", "ascending")]
+            order[spots] = here[pc.sort_indices(table, sort_keys=keys).to_numpy()]
+            break
+        # One number has the group and, below it, as many bytes as fit.
+        bits = int(tied[-1]).bit_length()
+        step = (64 - bits) // 8
+        number = word(data, starts[here], length, done) >> np.uint64(8 * (WORD - step))
+        if bits:
+            number |= tied.astype(np.uint64) << np.uint64(64 - bits)
+        within = stable_order(number)
+        order[spots] = here[within]
+        done += step
+        left, tied = _tied(number[within], length[within], done)
         spots = spots[left]
     return order
 
 
 def _not_alike(
-    data: np.ndarray,
-    starts: np.ndarray,
-    lengths: np.ndarray,
-    rows: np.ndarray,
-    spots: np.ndarray,
-    tied: np.ndarray,
-    index: int,
+    data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, tied: np.ndarray, done: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`spots` and `tied` without the groups of equal values; compares from word `index` on.
+    """Positions and groups without the groups of equal values; compares from byte `done` on.
 
     Equal values are already in order. Finding them costs a fraction of sorting word by word.
-    Returns the input unchanged if many values differ.
+    Returns all positions if many values differ.
     """
-    length, start = lengths[rows], starts[rows]
     together = tied[1:] == tied[:-1]
-    differs = (length[1:] != length[:-1]) | (length[1:] > 8 * _EQUAL_WORDS)
-    for number in range(index, min(-(-int(length.max()) // 8), _EQUAL_WORDS)):
-        if np.count_nonzero(differs & together) * 4 > len(rows):
-            return spots, tied
-        here = word(data, start, length, number)
+    differs = (lengths[1:] != lengths[:-1]) | (lengths[1:] > _PREFIX_BYTES)
+    for offset in range(done, min(int(lengths.max()), _PREFIX_BYTES), WORD):
+        if np.count_nonzero(differs & together) * 4 > len(tied):
+            return np.arange(len(tied)), tied
+        here = word(data, starts, lengths, offset)
         differs |= here[1:] != here[:-1]
     unlike = np.zeros(int(tied[-1]) + 1, np.bool_)
     unlike[tied[1:][differs & together]] = True
-    left = unlike[tied]
-    return spots[left], tied[left]
+    spots = np.flatnonzero(unlike[tied])
+    return spots, tied[spots]
 
 
-def _tied(
-    group: np.ndarray, words: np.ndarray, lengths: np.ndarray, compared: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of rows that are still tied after sorting by (group, word), and their new groups.
+def _tied(words: np.ndarray, lengths: np.ndarray, compared: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of rows that are still tied after sorting by `words`, and their groups.
 
     `compared` is the number of bytes compared so far. Tied rows of one length are equal if that
     length is within `compared`.
     """
-    same = (group[1:] == group[:-1]) & (words[1:] == words[:-1])
+    same = words[1:] == words[:-1]
     unsettled = same & ((lengths[1:] != lengths[:-1]) | (lengths[1:] > compared))
     if not unsettled.any():
         return np.empty(0, np.int64), np.empty(0, np.int64)

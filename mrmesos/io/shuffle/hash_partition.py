@@ -137,7 +137,7 @@ def _after_first_word(
     some, start, left = state[rows], starts[rows], lengths[rows]
     while len(rows):
         start, left = start + _WORD, left - _WORD
-        _step(some, word(data, start, left, 0))
+        _step(some, word(data, start, left))
         state[rows] = some
         more = np.flatnonzero(left > _WORD)
         rows, some, start, left = rows[more], some[more], start[more], left[more]

@@ -97,8 +97,8 @@ def _not_above(cuts: pa.Array, keys: pa.Array) -> np.ndarray:
     if not is_binary_like(keys):
         return np.searchsorted(as_integers(cuts), as_integers(keys), "right")
     # The first eight bytes decide most keys. Keys that begin like a cut are sorted with the cuts.
-    firsts = word(*bytes_column(cuts), 0)
-    words = word(*bytes_column(keys), 0)
+    firsts = word(*bytes_column(cuts))
+    words = word(*bytes_column(keys))
     found = np.searchsorted(firsts, words, "left")
     same = np.flatnonzero(firsts[np.minimum(found, len(firsts) - 1)] == words)
     if len(same) == len(keys):

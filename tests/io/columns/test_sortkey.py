@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrmesos.io.columns import sorting
 from mrmesos.io.columns.schema import RecordTypeError
 from mrmesos.io.columns.sorting import Ranks, argsort, changes, is_sorted, stable_order
 from mrmesos.io.columns.sortkey import drop_sort_column, sort_code, sort_column, with_sort_column
@@ -88,6 +89,24 @@ def test_stable_order_is_numpys(numbers: list[int], repeat: bool) -> None:
 
 def test_long_texts_that_begin_alike() -> None:
     keys = [f"https://example.org/{'a' * 60}/{number % 7}" for number in range(200)] * 2
+    expected = sorted(range(len(keys)), key=keys.__getitem__)
+    assert argsort(pa.array(keys)).tolist() == expected
+
+
+@pytest.mark.parametrize("near", [2, 64, 1 << 15])
+@pytest.mark.parametrize("length", [12, 300])
+def test_texts_that_tie_in_parts_and_whole(
+    monkeypatch: pytest.MonkeyPatch, near: int, length: int
+) -> None:
+    """Groups of ties of all sizes, larger and smaller than what is sorted at once."""
+    monkeypatch.setattr(sorting, "_NEAR_ROWS", near)
+    random = np.random.default_rng(near + length)
+    stems = [bytes(random.integers(97, 99, length).astype(np.uint8)) for _ in range(12)]
+    keys = [
+        stems[min(int(random.exponential(2)), 11)][: random.integers(1, length + 1)]
+        + bytes(random.integers(0, 2, random.integers(0, 4)).astype(np.uint8))
+        for _ in range(1500)
+    ]
     expected = sorted(range(len(keys)), key=keys.__getitem__)
     assert argsort(pa.array(keys)).tolist() == expected
 
