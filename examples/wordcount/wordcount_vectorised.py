@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from mrmesos.api import BatchMapper, Count, Job, pairs, words
+from mrmesos.api import BatchMapper, Count, Job, TextInput, pairs, words
 
 
 class Tokenize(BatchMapper):
-    """The words of a batch of lines. They have no values, because they are only counted."""
+    """The words of blocks of lines. They have no values, because they are only counted."""
 
     def map_batch(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         found = words(batch.column("value"))
@@ -17,3 +17,4 @@ class Tokenize(BatchMapper):
 
 class WordCountVectorised(Job):
     mapper, reducer = Tokenize, Count
+    input_format = TextInput(blocks=True)  # words need no lines

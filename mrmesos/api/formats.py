@@ -54,10 +54,11 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     lzma, deflate, snappy. They are recognised by content or by name, or `compression` names the
     codec. "none" reads the bytes unchanged.
 
+    With `blocks`, a value is about 1 MB of whole lines with their ends, and the key is its offset.
     A line longer than `max_line_bytes` fails the attempt with its file and offset.
 
-    With a `delimiter`, such as ``b"\n\n"``, records end with these bytes instead of a line end, as
-    with Hadoop's textinputformat.record.delimiter.
+    With a `delimiter`, such as ``b"\n\n"``, records end with these bytes instead of a line end
+    (Hadoop's textinputformat.record.delimiter).
 
     With `lines_per_map`, every map gets this many lines of one file (Hadoop's NLineInputFormat).
     The JobTracker then reads the whole input while it plans. A compressed file is one map. With
@@ -71,6 +72,7 @@ class TextInput(msgspec.Struct, frozen=True, tag="text"):
     delimiter: Annotated[bytes, msgspec.Meta(max_length=1 << 16)] = b""
     lines_per_map: Count = 0
     empty_files: bool = False
+    blocks: bool = False
 
 
 class KeyValueTextInput(msgspec.Struct, frozen=True, tag="kv"):

@@ -37,6 +37,11 @@ def check_text(fmt: TextInput) -> None:
             f"TextInput(delimiter={fmt.delimiter!r:.80}): write at most {DELIMITER_MAX} bytes, "
             'such as b"\\n\\n"'
         )
+    if fmt.blocks and fmt.delimiter:
+        raise InputError(
+            f"TextInput(blocks=True, delimiter={fmt.delimiter!r:.80}): blocks consist of lines; "
+            "leave out one of them"
+        )
 
 
 def check_key_values(fmt: KeyValueTextInput) -> None:

@@ -52,9 +52,10 @@ def read_text(
 ) -> Iterator[InputBatch]:
     """The lines of the split in order, in batches of about `batch_bytes` bytes (at most 512 MiB).
 
-    A batch is larger only for a single longer line. With `records`, a batch may contain the lines
-    of several small files, so thousands of files cost little more than one. Offsets in a compressed
-    file count decompressed bytes.
+    A batch is larger only for a single longer line. With `blocks` of the format, a batch is one
+    record with its lines. With `records`, a batch may contain the lines of several small files, so
+    thousands of files cost little more than one. Offsets in a compressed file count decompressed
+    bytes.
 
     Raises InputError with the file and, if known, the offset: if the file cannot be read, became
     shorter after planning, is damaged, or has a line that is too long. With `errors="strict"` also
@@ -72,7 +73,8 @@ def read_text(
             continue
         for piece in pieces:
             for block in text_blocks(piece, fmt, batch_bytes):
-                yield InputBatch(piece.uri, text_batch(block, decoded))
+                size = len(block.data) if fmt.blocks else -1
+                yield InputBatch(piece.uri, text_batch(block, decoded), stored=size)
 
 
 def text_blocks(
@@ -134,7 +136,9 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
             return None
         if data.startswith(BYTE_ORDER_MARK) or wide_encoding(data):
             return None
-        parts.append(data if data.endswith(b"\n") else data + b"\n")
+        parts.append(data if fmt.blocks or data.endswith(b"\n") else data + b"\n")
+    if fmt.blocks:
+        return _files(pieces, parts, fmt)
     text = np.frombuffer(b"".join(parts), np.uint8)
     ends = np.flatnonzero(text == NEWLINE)
     try:
@@ -149,10 +153,29 @@ def _together(pieces: Sequence[FileSlice], fmt: TextInput) -> InputBatch | None:
     return InputBatch(pieces[0].uri, batch, tuple(further))
 
 
+def _files(pieces: Sequence[FileSlice], parts: list[bytes], fmt: TextInput) -> InputBatch | None:
+    """One record for each file; None as for `_together`."""
+    lengths = np.array([len(part) for part in parts])
+    values = _array(lengths, b"".join(parts), pa.binary())
+    plain = not fmt.encoding or is_utf8(fmt.encoding)
+    if not plain or int(lengths.max()) > fmt.max_line_bytes:
+        return None
+    if fmt.encoding:
+        try:
+            values = values.cast(pa.string())
+        except pa.ArrowInvalid:
+            return None
+    batch = pa.RecordBatch.from_arrays([pa.array(np.zeros_like(lengths)), values], ["key", "value"])
+    further = tuple((row, piece.uri) for row, piece in enumerate(pieces) if row)
+    return InputBatch(pieces[0].uri, batch, further, stored=int(lengths.sum()))
+
+
 def text_batch(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
     """The lines of a block and their offsets. Raises InputError."""
     if fmt.delimiter:
         return _records(block, fmt)
+    if fmt.blocks:
+        return _whole(block, fmt)
     starts, lengths, returns = line_spans(block)
     keys = pa.array(starts + block.offset)
     values = _values(block, fmt, starts, lengths, returns)
@@ -169,6 +192,23 @@ def _records(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
     if fmt.encoding and pa.types.is_binary(values.type):
         values = _decoded_each(block, fmt, starts, values)
     return pa.RecordBatch.from_arrays([pa.array(starts + block.offset), values], ["key", "value"])
+
+
+def _whole(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
+    """The block as one record."""
+    if len(block.data) > block.max_line:
+        line_spans(block)  # checks the lengths of lines
+    value = _array(np.array([len(block.data)]), block.data, pa.binary())
+    if is_utf8(fmt.encoding):
+        with contextlib.suppress(pa.ArrowInvalid):  # rare; decoded below
+            value = value.cast(pa.string())
+    if fmt.encoding and pa.types.is_binary(value.type):
+        raw = block.data.tobytes()
+        try:
+            value = pa.array([raw.decode(fmt.encoding, fmt.errors)], pa.string())
+        except UnicodeDecodeError as exc:
+            raise _undecodable(block, raw.rfind(b"\n", 0, exc.start) + 1, exc) from exc
+    return pa.RecordBatch.from_arrays([pa.array([block.offset]), value], names=["key", "value"])
 
 
 def _values(

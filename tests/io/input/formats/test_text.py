@@ -7,8 +7,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -118,6 +120,31 @@ def test_text_is_each_line_decoded(tmp_path: Path, data: bytes, piece: int, batc
 
 
 @on_files
+@given(data=TEXT, piece=st.integers(1, 60), batch=st.integers(1, 30))
+def test_blocks_are_whole_lines_with_their_ends(
+    tmp_path: Path, data: bytes, piece: int, batch: int
+) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(data)
+    splits = cuts(str(path), len(data), piece)
+    found = [
+        (key, cast(bytes, block))
+        for key, block in records(splits, TextInput("", blocks=True), batch)
+    ]
+    assert b"".join(block for _, block in found) == data
+    ends = np.cumsum([len(block) for _, block in found]).tolist()
+    assert [key for key, _ in found] == [0, *ends][: len(found)]
+    assert all(block.endswith(b"\n") for _, block in found[:-1])
+    for encoding in ("latin-1", "shift_jis"):
+        wanted = [(key, block.decode(encoding, "replace")) for key, block in found]
+        assert records(splits, TextInput(encoding, blocks=True), batch) == wanted
+    marked = 3 * data.startswith(b"\xef\xbb\xbf")  # text in UTF-8 has no byte order mark
+    found = [(max(key, marked), block[max(0, marked - key) :]) for key, block in found]
+    wanted = [(key, block.decode("utf-8", "replace")) for key, block in found if block]
+    assert records(splits, TextInput(blocks=True), batch) == wanted
+
+
+@on_files
 @given(
     members=st.lists(TEXT, min_size=1, max_size=3),
     suffix=st.sampled_from(sorted(COMPRESS)),
@@ -181,15 +208,21 @@ def by_file(split: Split, fmt: TextInput, batch: int, *, records: bool) -> tuple
 
 
 @on_files
-@given(files=st.lists(TEXT, max_size=8), batch=st.integers(1, 300), text=st.booleans())
+@given(
+    files=st.lists(TEXT, max_size=8),
+    batch=st.integers(1, 300),
+    text=st.booleans(),
+    blocks=st.booleans(),
+)
 def test_files_that_share_batches_are_told_apart(
-    tmp_path: Path, files: list[bytes], batch: int, text: bool
+    tmp_path: Path, files: list[bytes], batch: int, text: bool, blocks: bool
 ) -> None:
     slices = []
     for number, data in enumerate(files):
         (tmp_path / f"{number}").write_bytes(data)
         slices.append(FileSlice(str(tmp_path / f"{number}"), 0, len(data)))
-    split, fmt = Split(tuple(slices), sum(map(len, files))), TextInput() if text else RAW
+    split = Split(tuple(slices), sum(map(len, files)))
+    fmt = TextInput("utf-8" if text else "", blocks=blocks)
     assert (
         by_file(split, fmt, batch, records=True)[0] == by_file(split, fmt, batch, records=False)[0]
     )
@@ -202,8 +235,12 @@ def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
         (tmp_path / f"{number:04d}").write_bytes(data)
         slices.append(FileSlice(str(tmp_path / f"{number:04d}"), 0, len(data)))
         wanted += [(f"{number:04d}", 0, "one"), (f"{number:04d}", 4, f"two {number}")]
-    found, batches = by_file(Split(tuple(slices), 30_000), TextInput(), 1 << 20, records=True)
+    split = Split(tuple(slices), 30_000)
+    found, batches = by_file(split, TextInput(), 1 << 20, records=True)
     assert found == wanted
+    assert batches == 1
+    found, batches = by_file(split, TextInput(blocks=True), 1 << 20, records=True)
+    assert found == [(f"{number:04d}", 0, f"one\ntwo {number}") for number in range(3000)]
     assert batches == 1
 
 
@@ -217,6 +254,18 @@ def test_thousands_of_small_files_are_a_few_batches(tmp_path: Path) -> None:
             "/bad: the line at offset 5 is not utf-8",
         ),
         (b"a\nbbbbb\nc\n", 10, TextInput(max_line_bytes=4), "/bad: the line at offset 2 is longer"),
+        (
+            b"a\nbbbbb\nc\n",
+            10,
+            TextInput(max_line_bytes=4, blocks=True),
+            "/bad: the line at offset 2 is longer",
+        ),
+        (
+            b"a\nbb\n\xff\n",
+            7,
+            TextInput(errors="strict", blocks=True),
+            "/bad: the line at offset 5 is not utf-8",
+        ),
         (b"a\n", 7, TextInput(), "/bad: ends at byte 2 but had at least 7"),
     ],
 )
@@ -310,6 +359,7 @@ def test_a_file_that_became_shorter_is_an_error_not_a_loss(tmp_path: Path) -> No
         (TextInput(errors="ignore"), "strict"),
         (TextInput(max_line_bytes=1 << 40), "max_line_bytes"),
         (TextInput(max_line_bytes=0), "max_line_bytes"),
+        (TextInput(blocks=True, delimiter=b";"), "leave out one"),
     ],
 )
 def test_formats_that_cannot_work_are_refused(fmt: TextInput, says: str) -> None:
