@@ -8,6 +8,7 @@ hashes, so a map's rows are then also in the order of partitions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ _ENOUGH_BYTES = 4 << 20
 _MENDED_MAX = 256
 _REPEATING = 0.35
 _NUMBERED_MAX = 1 << 16
+_SAMPLED, _SAMPLED_MIN = 1 << 16, 64
 _INJECTIVE = 8  # different texts of one length up to this have different hashes
 
 
@@ -113,9 +115,7 @@ class HashFold:
         self._is_folded = not self._held
         piece = _numbered(batch, self._first, self._n) if self._repeat else None
         if piece is None:
-            column = sort_column(batch)
-            hashes = hash_column(coded(column) if SORT in batch.schema.names else column)
-            piece = _folded(batch, hashes, self._first, self._n)
+            piece = _folded(batch, _hashes(batch), self._first, self._n)
         self._repeat = _repeat(piece.batch.column(KEY), batch.num_rows)
         self._hold(piece)
 
@@ -138,6 +138,25 @@ class HashFold:
                 hashes = np.concatenate([part.hashes for part in parts])
                 self._hold(_folded(batch, hashes, self._merge, self._n))
         self._is_folded = True
+
+
+def distinct_part(runs: Sequence[pa.RecordBatch]) -> float:
+    """An estimate of how many keys there are for each record of some runs, above 0 and at most 1.
+
+    Gets the first batch of each run. A fold wrote the runs, so they begin with the lowest hashes.
+    """
+    rows = max(_SAMPLED_MIN, _SAMPLED // max(1, len(runs)))
+    samples = [_hashes(with_sort_column(run.slice(0, rows))) for run in runs]
+    # Up to the smallest of these hashes, the samples have all keys of all runs.
+    ends = [hashes[-1] for run, hashes in zip(runs, samples, strict=True) if run.num_rows > rows]
+    found = np.concatenate([np.empty(0, np.uint64), *samples])
+    found = found[found <= min(ends)] if ends else found
+    return len(np.unique(found)) / len(found) if len(found) else 1.0
+
+
+def _hashes(batch: pa.RecordBatch) -> Hashes:
+    column = sort_column(batch)
+    return hash_column(coded(column) if SORT in batch.schema.names else column)
 
 
 def _bytes_of(batch: pa.RecordBatch) -> int:

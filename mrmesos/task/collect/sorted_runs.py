@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +16,14 @@ from mrmesos.conf import IO_SORT_FACTOR, Conf, reduce_buffer_bytes
 from mrmesos.io.columns.batches import Taker, concat
 from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
 from mrmesos.io.columns.sorting import argsort
-from mrmesos.io.columns.sortkey import sort_column
+from mrmesos.io.columns.sortkey import sort_column, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
-from mrmesos.io.shuffle.hash_fold import HashFold
+from mrmesos.io.shuffle.hash_fold import HashFold, distinct_part
 from mrmesos.io.shuffle.merge import merge_runs
 from mrmesos.io.shuffle.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
+
+_SELDOM_REPEATED = 0.85
+"""Keys for each record. If there are more, to sort all records costs less than to fold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +45,68 @@ def folded_runs(
     work_dir: Path,
     progress: Callable[[int], None],
 ) -> list[SortedRun]:
-    """Fold unsorted runs, in their order, into sorted runs with one row for each key.
+    """Turn unsorted runs, in their order, into sorted runs of partial results.
 
-    If the partial results of all keys fit `reduce.shuffle.buffer.mb`, it is one run in memory.
+    Each run has one row for each key. If the rows of all keys fit `reduce.shuffle.buffer.mb`, it is
+    one run in memory. If all records fit and few keys repeat, they are one run that is only sorted.
     """
     most = min(reduce_buffer_bytes(conf), MAX_KERNEL_BYTES)
+    firsts: list[pa.RecordBatch] = []
+    batches = _opened(runs, firsts, progress)
+    held, fit = _held(batches, most)
+    if fit and distinct_part(firsts) >= _SELDOM_REPEATED:
+        return [SortedRun(sum(each.num_rows for each in held), 0, partial(_sorted, held))]
+    firsts.clear()
     fold = HashFold(aggregate, aggregate.merge, most)
     sorted_runs: list[SortedRun] = []
-
-    for run in runs:
-        for batch in run.open():
-            if not fold.has_room(batch) and (full := _taken(fold)) is not None:
-                path = work_dir / f"fold-{len(sorted_runs):05d}.data"
-                sorted_runs.append(_written(_in_order(full), path, codec_of(conf)))
-                del full
-            fold.add(batch)
-            progress(batch.num_rows)
+    for batch in chain(_drained(held), batches):
+        if not fold.has_room(batch) and (full := _taken(fold)) is not None:
+            path = work_dir / f"fold-{len(sorted_runs):05d}.data"
+            sorted_runs.append(_written(_in_order(full), path, codec_of(conf)))
+            del full
+        fold.add(batch)
     if (rest := _taken(fold)) is not None:
         sorted_runs.append(SortedRun(rest.num_rows, 0, partial(_in_order, rest)))
     return sorted_runs
+
+
+def _opened(
+    runs: Sequence[SortedRun], firsts: list[pa.RecordBatch], progress: Callable[[int], None]
+) -> Iterator[pa.RecordBatch]:
+    """The batches of all runs. The first of each run is also appended to `firsts`."""
+    for run in runs:
+        for index, batch in enumerate(run.open()):
+            if not index:
+                firsts.append(batch)
+            yield batch
+            progress(batch.num_rows)
+
+
+def _held(batches: Iterator[pa.RecordBatch], max_bytes: int) -> tuple[deque[pa.RecordBatch], bool]:
+    """The batches until they exceed `max_bytes`, and whether that are all."""
+    held: deque[pa.RecordBatch] = deque()
+    size = 0
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size > max_bytes:
+            return held, False
+    return held, True
+
+
+def _drained(held: deque[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches. Memory never has a batch both here and with the caller."""
+    while held:
+        yield held.popleft()
+
+
+def _sorted(held: deque[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The records of unsorted batches sorted by key; records with equal keys keep their order."""
+    if not held:
+        return
+    joined = concat(unify_batches([with_sort_column(each) for each in held]))
+    held.clear()
+    yield from _in_order(joined)
 
 
 def _taken(fold: HashFold) -> pa.RecordBatch | None:
