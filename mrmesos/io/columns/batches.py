@@ -20,6 +20,11 @@ def cut(
     rows = batch.num_rows
     if rows == 0:
         return
+    # The size of the buffers, also outside of the slice, is known at once. `nbytes` takes as long
+    # as the writing of a small batch.
+    if rows <= max_rows and batch.get_total_buffer_size() <= max_bytes:
+        yield batch
+        return
     fitting = min(rows, max_rows, max(1, rows * max_bytes // max(1, batch.nbytes)))
     for start in range(0, rows, fitting):
         piece = batch.slice(start, fitting)

@@ -32,6 +32,7 @@ _RANGE_BITS = 12
 _AT_ONCE = 1 << 16
 _ENOUGH_ROWS = 1 << 17
 _ENOUGH_BYTES = 4 << 20
+_TINY_BYTES = 4 << 10
 _MENDED_MAX = 256
 _REPEATING = 0.35
 _NUMBERED_MAX = 1 << 16
@@ -160,8 +161,13 @@ def _hashes(batch: pa.RecordBatch) -> Hashes:
 
 
 def _bytes_of(batch: pa.RecordBatch) -> int:
-    """The size of the batch with its hashes."""
-    return int(batch.nbytes) + 8 * int(batch.num_rows)
+    """The size of the batch with its hashes. That of a tiny one may be too large, because its exact
+    size takes longer to compute than the batch takes to decode.
+    """
+    size = int(batch.get_total_buffer_size())
+    if size > _TINY_BYTES:
+        size = int(batch.nbytes)
+    return size + 8 * int(batch.num_rows)
 
 
 def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:

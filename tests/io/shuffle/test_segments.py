@@ -66,6 +66,24 @@ def test_types_may_change_within_a_segment() -> None:
     assert back == [1, 2, 0.5, {1}, "text"]
 
 
+class Counted(io.BytesIO):
+    """Counts its writes."""
+
+    writes = 0
+
+    def write(self, data: Any) -> int:
+        self.writes += 1
+        return super().write(data)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_small_segment_is_one_write(codec: str | None) -> None:
+    file = Counted()
+    segment = write_segment(file, [numbered([1])], codec=codec)
+    assert file.writes == 1
+    assert segment.length == len(file.getvalue())
+
+
 def test_batches_are_small() -> None:
     file = io.BytesIO()
     batch = numbered(list(range(100_000)))
