@@ -8,8 +8,8 @@ them before anything is sorted. The sort buffer combines the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
-from typing import Protocol
+from itertools import chain, islice, repeat
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -119,6 +119,11 @@ class ReducerCombiner(Combiner):
             return None
         made = self._reducer.over_groups(list(groups), map(iter, groups.values()))
         return self._counted(made, rows)
+
+    def fold_counts(self, keys: list[Any], value: Any, counts: list[int]) -> Batches:
+        """Fold keys. `counts` has the number of pairs of each key, all with this value."""
+        made = self._reducer.over_groups(keys, map(repeat, repeat(value), counts))
+        return self._counted(made, sum(counts))
 
     def fold_batch(self, batch: pa.RecordBatch) -> Batches:
         self._fold_of_groups.wanted()  # shortens the pause by this batch

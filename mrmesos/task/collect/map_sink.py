@@ -19,7 +19,7 @@ from mrmesos.api.custom_formats import RecordWriter
 from mrmesos.api.formats import StepOutput
 from mrmesos.api.job import Job
 from mrmesos.api.tasks import BatchPartitioner, HashPartitioner, Partitioner, TotalOrder
-from mrmesos.conf import OUTPUT_LAZY, Conf
+from mrmesos.conf import OUTPUT_LAZY, Conf, sort_buffer_bytes
 from mrmesos.io.columns.batches import concat
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import ColumnEncoder
@@ -31,13 +31,15 @@ from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.hash_partition import hash_partition
 from mrmesos.io.shuffle.range_partition import range_partition
 from mrmesos.io.shuffle.sortbuffer import MapOutputWriter
-from mrmesos.task.collect.combine import Combiner, make_combiner
+from mrmesos.task.collect.combine import Combiner, ReducerCombiner, make_combiner
+from mrmesos.task.collect.counted_pairs import CountedPairs
 from mrmesos.task.collect.hash_aggregate import AggregateSink, hashed_aggregate
 from mrmesos.task.collect.map_output import Partition, in_place, remove_output
 from mrmesos.task.drivers.part_files import open_part_file, part_name
 from mrmesos.task.drivers.progress import resident_bytes
 from mrmesos.task.drivers.record_feed import (
     MAX_PAIRS,
+    Counts,
     Groups,
     Pair,
     RecordContext,
@@ -138,6 +140,12 @@ class ShuffleSink:
         self._resident = self._groups_bytes = 0
         self._by_value = True
         self._looked = False
+        self._counted: CountedPairs | None = None
+        self._counting = False
+        if isinstance(combiner, ReducerCombiner):
+            # The sort buffer begins to fill while the counts are still in memory.
+            most = min(sort_buffer_bytes(conf) // 2, MAX_KERNEL_BYTES)
+            self._counted = CountedPairs(combiner, encoder, most, self._put, self.write_batch)
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -145,8 +153,15 @@ class ShuffleSink:
             combine=None if combiner is None else combiner.fold_sorted,
         )
 
-    def groups(self) -> Groups | None:
-        if self._combiner is None or not self._by_value or not self._combiner.wants_groups():
+    def groups(self) -> Groups | Counts | None:
+        if self._combiner is None or not self._by_value:
+            return None
+        if self._counted is not None and not self._groups:
+            counts = self._counted.counts()
+            self._counting = counts is not None
+            if counts is not None:
+                return counts
+        if not self._combiner.wants_groups():
             return None
         if not self._groups:
             self._flush()
@@ -155,6 +170,12 @@ class ShuffleSink:
         return self._groups
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
+        if self._counting:
+            assert self._counted is not None
+            grown = self._counted.counted(ended=odd is not None)
+            if odd is not None:
+                self.write_pairs([odd[0]], [odd[1]])
+            return grown
         first = not self._grouped_rows
         self._grouped_rows += rows
         resident = resident_bytes()
@@ -230,6 +251,8 @@ class ShuffleSink:
             self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
     def finish(self) -> dict[str, int]:
+        if self._counted is not None:
+            self._counted.finish()
         self._flush_groups()
         self._flush()
         counters = in_place(self._writer.finish(), self._work_dir)

@@ -14,10 +14,12 @@ from mrmesos.io.columns.schema import KEY, VALUE, RecordTypeError
 from mrmesos.task.drivers.input_values import decoded
 from mrmesos.task.drivers.record_feed import (
     ChunkSize,
+    Counts,
     NotAPair,
     Pair,
     RecordContext,
     drain,
+    drain_counted,
     drain_grouped,
     flatten,
 )
@@ -87,6 +89,8 @@ class RecordDriver:
             try:
                 if groups is None:
                     keys, values = drain(items, self.chunk.pairs)
+                elif isinstance(groups, Counts):
+                    count, odd = drain_counted(items, self.chunk.pairs, groups)
                 else:
                     count, odd = drain_grouped(items, self.chunk.pairs, groups)
             except NotAPair as exc:
@@ -113,7 +117,8 @@ class RecordDriver:
             grown = self._sink.grouped(count, odd)
         except RecordTypeError as exc:
             raise wrong_use(str(exc), where=f"{self.where()} or before") from exc
-        self.chunk.learn_size(count, grown)
+        if count:
+            self.chunk.learn_size(count, grown)
         self.pairs += count + (odd is not None)
 
     def where(self) -> str:

@@ -157,15 +157,71 @@ def drain_grouped(items: Iterator[Any], count: int, groups: Groups) -> tuple[int
     return done, None
 
 
-_SIMPLE = frozenset({str, bytes, int, float, bool, type(None)})
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 
-def told_apart_by_value(groups: Groups) -> bool:
-    """Whether Python and the sort agree on which of these keys are equal. True for plain data."""
-    kinds = set(map(type, groups))
-    if kinds <= _SIMPLE:
+class Counts:
+    """How often each key came with one and the same value, such as the 1 of `(word, 1)`."""
+
+    __slots__ = ("found", "rows", "value")
+
+    def __init__(self) -> None:
+        self.found: dict[Any, int] = {}
+        self.rows = 0
+        self.value: Any = self  # an object that no pair has
+
+    def begin(self, value: object) -> None:
+        """Count pairs with this value. The counts must be empty."""
+        self.value = value if type(value) in _PLAIN else self
+
+    def clear(self) -> None:
+        """Forget the keys. The next pair decides the value."""
+        self.found, self.rows, self.value = {}, 0, self
+
+
+def drain_counted(items: Iterator[Any], count: int, counts: Counts) -> tuple[int, Pair | None]:
+    """Count the keys of the next `count` pairs. Returns how many pairs it counted.
+
+    It ends at a pair with another value or with a key that cannot be hashed, and returns that pair,
+    too. Values are compared by identity, so 1 and True are never taken for each other. A mapper
+    that yields a constant yields the same object each time.
+    """
+    found, value = counts.found, counts.value
+    get = found.get
+    odd: Pair | None = None
+    for item in islice(items, count):
+        if type(item) is not tuple and not isinstance(item, tuple | list):
+            raise NotAPair(item)
+        try:
+            key, given = item
+        except ValueError:
+            raise NotAPair(item) from None
+        if given is not value:
+            if not found:
+                counts.begin(given)
+                value = counts.value
+            if given is not value:
+                odd = (key, given)
+                break
+        try:
+            found[key] = get(key, 0) + 1
+        except Exception:  # noqa: BLE001 -- a user's __hash__ or __eq__ may raise anything
+            odd = (key, given)
+            break
+    # To add up the keys once costs less than a number for each pair.
+    before, counts.rows = counts.rows, sum(found.values())
+    return counts.rows - before, odd
+
+
+def told_apart_by_value(keys: Iterable[Any]) -> bool:
+    """Whether Python and the sort agree on which of these keys are equal. True for plain data.
+
+    `keys` is a dict or another container.
+    """
+    kinds = set(map(type, keys))
+    if kinds <= _PLAIN:
         return True
-    return kinds == {tuple} and set(map(type, chain.from_iterable(groups))) <= _SIMPLE
+    return kinds == {tuple} and set(map(type, chain.from_iterable(keys))) <= _PLAIN
 
 
 class ChunkSize:

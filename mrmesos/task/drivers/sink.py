@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from mrmesos.task.drivers.record_feed import Groups, Pair
+from mrmesos.task.drivers.record_feed import Counts, Groups, Pair
 
 
 class MapSink(Protocol):
@@ -18,8 +18,8 @@ class MapSink(Protocol):
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Take a batch with the columns `key` and `value`. Raises RecordTypeError."""
 
-    def groups(self) -> Groups | None:
-        """A dict for the next pairs, by key; None if they should come by `write_pairs`.
+    def groups(self) -> Groups | Counts | None:
+        """A dict or counts for the next pairs, by key; None if they should come by `write_pairs`.
 
         After filling it, the driver must call `grouped`.
         """

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from mrmesos.api import Job, Mapper, Reducer
 from mrmesos.local.run_job import run_job
-from mrmesos.task.collect import map_sink
+from mrmesos.task.collect import counted_pairs, map_sink
 from mrmesos.task.drivers.record_feed import (
     MAX_PAIRS,
     ChunkSize,
+    Counts,
     Groups,
     NotAPair,
     drain,
+    drain_counted,
     drain_grouped,
     flatten,
     told_apart_by_value,
@@ -60,12 +62,41 @@ def test_a_key_without_a_hash_is_given_back() -> None:
     assert drain_grouped(source, 10, groups) == (0, None)
 
 
+@given(keys=st.lists(st.integers(0, 9), max_size=50), count=st.integers(1, 60))
+def test_drain_counted_counts_keys_in_the_order_of_arrival(keys: list[int], count: int) -> None:
+    source, counts, taken = zip(keys, ["x"] * len(keys), strict=True), Counts(), 0
+    while (step := drain_counted(source, count, counts)) != (0, None):
+        assert step[0] <= count
+        taken += step[0]
+    assert taken == counts.rows == len(keys)
+    assert list(counts.found.items()) == list(Counter(keys).items())
+
+
+@pytest.mark.parametrize("other", [True, 1.0, 2, None, (1,), "1"])
+def test_an_equal_value_of_another_type_is_not_counted(other: object) -> None:
+    counts = Counts()
+    source = iter([("a", 1), ("a", 1), ("a", other), ("b", 1)])
+    assert drain_counted(source, 10, counts) == (2, ("a", other))
+    assert drain_counted(source, 10, counts) == (1, None)
+    assert (counts.found, counts.rows, counts.value) == ({"a": 2, "b": 1}, 3, 1)
+
+
+def test_a_value_that_may_change_and_a_key_without_a_hash_are_given_back() -> None:
+    shared: list[int] = []
+    assert drain_counted(iter([("a", shared), ("a", shared)]), 10, Counts()) == (0, ("a", shared))
+    counts = Counts()
+    assert drain_counted(iter([("a", 1), (["b"], 1)]), 10, counts) == (1, (["b"], 1))
+    assert counts.found == {"a": 1}
+
+
 @pytest.mark.parametrize("item", ["ab", None, 3, ("a",), (1, 2, 3), {1: 2, 3: 4}, {1, 2}, [1]])
 def test_items_that_are_not_pairs(item: object) -> None:
     with pytest.raises(NotAPair):
         drain(iter([item]), 10)
     with pytest.raises(NotAPair):
         drain_grouped(iter([item]), 10, defaultdict(list))
+    with pytest.raises(NotAPair):
+        drain_counted(iter([item]), 10, Counts())
 
 
 def test_lists_and_named_tuples_of_two_are_pairs() -> None:
@@ -131,6 +162,8 @@ class Counting(Job):
 )
 def test_folding_changes_no_sum(numbers: list[float], rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counted_pairs, "_KEYS", rows)
+        patch.setattr(counted_pairs, "_ROWS_HELD", 3 * rows)
         patch.setattr(map_sink, "_GROUPS_ROWS", rows)
         patch.setattr(map_sink, "_FOLD_ROWS", rows)
         lines = [
