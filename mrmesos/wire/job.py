@@ -77,13 +77,15 @@ def memory_setting(kind: TaskKind) -> Setting[int]:
 
 class MemoryRaised(msgspec.Struct, frozen=True):
     """A memory setting that the JobTracker has raised, from `before_mb` to `mb`, because the
-    attempt died of too little memory.
+    attempt died of too little memory. `lost_mb`: attempts had so much, but no agent has it any
+    more. 0 if that did not happen.
     """
 
     setting: Name
     before_mb: Count
     mb: Count
     attempt_id: Name
+    lost_mb: Count = 0
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -333,11 +333,15 @@ def _memory(record: HistoryRecord) -> Iterator[Finding]:
     for raised in record.spec.raised if record.spec is not None else ():
         kind = raised.setting.partition(".")[0]
         died = [row for row in dead if row.kind == kind]
+        most = max(raised.mb, raised.lost_mb)
+        gone = (
+            f", until no agent had {mebibytes(raised.lost_mb)} any more" if raised.lost_mb else ""
+        )
         yield Finding(
             what="memory",
-            words=f"{raised.attempt_id} died of too little memory; later {kind}s get "
-            f"{mebibytes(raised.mb)} and not {mebibytes(raised.before_mb)}; {count(len(died))} "
+            words=f"{raised.attempt_id} died of too little memory; later {kind}s got "
+            f"{mebibytes(most)} and not {mebibytes(raised.before_mb)}{gone}; {count(len(died))} "
             f"{kind}{'s'[: len(died) != 1]} died so",
-            help=f"{raised.setting}={raised.mb} from the start; task.memory.max.mb is the most",
+            help=f"{raised.setting}={most} from the start; task.memory.max.mb is the most",
             seconds=sum(_seconds(row) for row in died),
         )

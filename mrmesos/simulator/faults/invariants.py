@@ -180,8 +180,9 @@ class CheckedWorld(FaultyTrackers):
             assert all(held[name] <= cap[name] for name in cap), "more held than the cap"
 
     def check_memory(self, attempt: Attempt) -> None:
-        """An attempt has no more memory than its slot, and no less than the last one of its kind.
-        It gets more than its users set only up to the cap of its job.
+        """An attempt has no more memory than its slot. It has no less than the last one of its
+        kind, unless no agent has so much any more. It gets more than its users set only up to the
+        cap of its job.
         """
         name = parse_attempt(attempt.attempt_id)
         job, kind = self.core.st.jobs[name.job_id], TaskKind(name.kind)
@@ -190,7 +191,9 @@ class CheckedWorld(FaultyTrackers):
         raised = {each.setting: each.before_mb for each in job.spec.raised}
         most = max(raised.get(setting, mb), job.settings.memory_max_mb)
         assert mb <= most, f"{mb} MiB, and at most {most} MiB are allowed"
-        assert mb >= self.memory.get((job.id, kind), 0), "less memory than the last attempt"
+        had = self.memory.get((job.id, kind), 0)
+        fell = any(each.setting == setting and each.lost_mb for each in job.spec.raised)
+        assert mb >= had or fell, "less memory than the last attempt"
         capacity = self.core.st.cluster.slots[SlotId(attempt.slot_id)].capacity
         assert mb * 1000 <= capacity["mem"], "more memory than its slot has"
         self.memory[job.id, kind] = mb

@@ -32,7 +32,8 @@ USER = "user"
 """The users who submit jobs. A job without a pool is in the pool of its user."""
 TOO_LARGE_MB = "9999"
 """No agent has so much memory."""
-MEMORY_MAX_MB = ("0", "1024", "1500", "1500")
+MEMORY_MAX_MB = ("0", "1024", "1500", "3000")
+"""Only some agents have the last one, and they may all be lost."""
 """Each agent has so much. With a higher cap, a job may wait for a large agent that was lost."""
 LIMIT_SECONDS = 4000.0
 CLOSE_SECONDS = LEAVE_SECONDS + 5.0

@@ -262,7 +262,7 @@ def test_memory_that_was_raised_is_told() -> None:
     record = replace(record, spec=replace(record.spec, raised=(raised,)))
     [found] = [each for each in findings(record) if each.what == "memory"]
     assert found.words == (
-        f"{raised.attempt_id} died of too little memory; later maps get 2 GiB and not 1 GiB; "
+        f"{raised.attempt_id} died of too little memory; later maps got 2 GiB and not 1 GiB; "
         "1 map died so"
     )
     assert found.help.startswith("map.memory.mb=2048")

@@ -172,7 +172,7 @@ def _not_won(st: State, job: JobInProgress, attempt: TaskAttempt) -> None:
     if job.outputs.absent and job.fetching:
         outputs_lost(st, job, job.outputs.absent, "a reduce has to fetch it again")
     if task.failures >= job.settings.maxattempts(task.kind) and not job.spec.queue:
-        jobs.fail(st, job, task.first_real_error() or error)
+        jobs.fail(st, job, more_memory.explained(job, task.kind, task.first_real_error() or error))
     else:
         _give_up_if_lost_too_often(st, job, task)
 

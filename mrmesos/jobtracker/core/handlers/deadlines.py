@@ -25,6 +25,7 @@ from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.jobtracker.core.policies import (
     host_faults,
     leases,
+    more_memory,
     preemption,
     reconciliation,
     silence,
@@ -87,6 +88,8 @@ def tick(st: State) -> None:
         elif job.state is JobState.RUNNING:
             fetch_failures.tick(st, job)
             _unstick(st, job)
+            if job.spec.raised:
+                more_memory.fall_back(st, job)
             if job.settings.strict and (words := impossible(st, job)):
                 jobs.fail(st, job, AttemptError(kind=ErrorKind.SETTINGS, message=words))
                 continue

@@ -188,6 +188,8 @@ class JobWaits:
     """The global resource that its reduces wait for. Written by model/global_resources.py."""
     idle_since: float | None = None
     """Since when tasks wait and none runs."""
+    too_large_since: float | None = None
+    """Since when tasks wait whose memory was raised to more than any agent has."""
     words: str = ""
     """The reason, for people."""
 

@@ -193,19 +193,24 @@ def _blocked(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
 
 
 def impossible(st: State, job: JobInProgress) -> str:
-    """Why no agent could run tasks of a job that wait. Empty if one could, or if we cannot know.
-
-    An agent that we know only from the journal has not been offered yet, so its size is unknown.
-    """
-    agents, since = st.cluster.agents.values(), max(job.submitted, st.subscription.since)
-    offered = st.offers.last is not None and st.offers.last >= since
-    if not offered or not agents or not all(agent.size for agent in agents):
+    """Why no agent could run tasks of a job that wait. Empty if one could, or if we cannot know."""
+    if not sizes_known(st, job):
         return ""
     for kind in (job.first_kind, TaskKind.REDUCE):
         for rule in (_nobody_suits, _too_large) if len(job.of(kind).pending) else ():
             if (reason := rule(st, job, kind)) is not None:
                 return reason.words
     return ""
+
+
+def sizes_known(st: State, job: JobInProgress) -> bool:
+    """Whether agents were offered since the job came, and all known agents have been offered.
+
+    An agent that we know only from the journal has not been offered yet, so its size is unknown.
+    """
+    agents, since = st.cluster.agents.values(), max(job.submitted, st.subscription.since)
+    offered = st.offers.last is not None and st.offers.last >= since
+    return offered and len(agents) > 0 and all(agent.size for agent in agents)
 
 
 def _part(lacks: Amounts, need: Amounts) -> float:

@@ -10,9 +10,9 @@ from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
-from mrmesos.jobtracker.core.policies.more_memory import more_mb
+from mrmesos.jobtracker.core.policies.more_memory import LOST_SECONDS, more_mb
 from mrmesos.wire.heartbeat import EndSlot
-from mrmesos.wire.ids import TaskKind
+from mrmesos.wire.ids import AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState, MemoryRaised
 from mrmesos.wire.task import ErrorKind
 from tests.jobtracker.harness import STAMP, Hands, error, launches, long, of, started
@@ -165,6 +165,99 @@ def test_a_restart_keeps_it() -> None:
     assert restored.settings.need(TaskKind.MAP)["mem"] == 2048_000
     assert restored.spec == hands.core.st.jobs[job].spec
     assert [attempt.memory_mb for attempt in restored.running.values()] == [2048]
+
+
+def raised_to_2048(**conf: Any) -> tuple[Hands, str, int]:
+    """A job whose maps need 2,048 MiB, which no agent has any more. The last number is the memory
+    of a TaskTracker.
+    """
+    hands = Hands()
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    job = one_died(hands, **conf)
+    hands.fail(long(job, "m0"), MEMORY)
+    assert need(hands, job) == 2048
+    hands.do(ev.AgentLost(AgentId("a")))
+    return hands, job, own
+
+
+def test_memory_that_no_agent_has_any_more_is_taken_back() -> None:
+    hands, job, own = raised_to_2048()
+    hands.offer("small", cpus=1.1, mem=1500 + own)
+    assert not hands.running
+    hands.later(LOST_SECONDS - 1)
+    assert need(hands, job) == 2048, "the agent may come back"
+    hands.later(2)
+    assert need(hands, job) == 1500
+    [launch] = launches(hands.offer("small", cpus=1.1, mem=1500 + own))
+    assert launch.first is not None
+    assert launch.first.memory_mb == 1500
+    [raised] = hands.core.st.jobs[job].spec.raised
+    assert (raised.before_mb, raised.mb, raised.lost_mb) == (1024, 1500, 2048)
+
+
+def test_it_is_raised_again_on_an_agent_that_is_large_enough() -> None:
+    hands, job, own = raised_to_2048()
+    hands.offer("small", cpus=1.1, mem=1024 + own)
+    hands.later(LOST_SECONDS + 1)
+    hands.offer("small", cpus=1.1, mem=1024 + own)
+    [attempt] = hands.running
+    hands.offer("b", cpus=0.1, mem=16_384)
+    hands.fail(attempt, MEMORY)
+    assert need(hands, job) == 2048
+
+
+def test_an_agent_that_comes_back_in_time_is_used() -> None:
+    hands, job, own = raised_to_2048()
+    hands.offer("small", cpus=1.1, mem=1500 + own)
+    hands.later(LOST_SECONDS - 1)
+    [launch] = launches(hands.offer("b", cpus=1.1, mem=16_384))
+    hands.later(10)
+    assert launch.first is not None
+    assert launch.first.memory_mb == 2048
+    assert need(hands, job) == 2048
+
+
+def test_what_the_user_has_set_is_never_taken_back() -> None:
+    hands, job, own = raised_to_2048()
+    hands.offer("small", cpus=1.1, mem=1000 + own)
+    hands.later(2 * LOST_SECONDS)
+    assert need(hands, job) == 2048
+    assert hands.core.st.jobs[job].state is JobState.RUNNING
+
+
+def test_an_agent_whose_size_is_not_known_may_be_large() -> None:
+    hands, job, own = raised_to_2048()
+    hands.later(2 * LOST_SECONDS)  # no agent is known
+    assert need(hands, job) == 2048
+    hands.offer("small", cpus=1.1, mem=1500 + own)
+    hands.core.st.cluster.see_agent(AgentId("journal"), HostName("other"), "", "")
+    hands.later(2 * LOST_SECONDS)
+    assert need(hands, job) == 2048
+
+
+def test_a_job_that_dies_with_less_fails_and_says_that_the_agents_are_gone() -> None:
+    hands, job, own = raised_to_2048(map_maxattempts="3")
+    for number in range(3):
+        if number:
+            hands.later(LOST_SECONDS + 1)
+        hands.offer(f"small{number}", cpus=1.1, mem=1024 + own)
+        for attempt in list(hands.running):
+            hands.fail(attempt, MEMORY)
+    hands.offer("small9", cpus=1.1, mem=1024 + own)
+    for attempt in list(hands.running):
+        hands.fail(attempt, MEMORY)
+    assert hands.core.st.jobs[job].state is JobState.ABORTING
+    shown = hands.core.st.jobs[job].ending.error
+    assert shown is not None
+    assert shown.message == (f"{MEMORY.message}; the agents that had 2 GiB for an attempt are gone")
+
+
+def test_a_job_that_fails_if_impossible_falls_back_at_once() -> None:
+    hands, job, own = raised_to_2048(**{"job_fail-if-impossible": "true"})
+    hands.offer("small", cpus=1.1, mem=1024 + own)
+    hands.later(1)
+    assert need(hands, job) == 1024
+    assert hands.core.st.jobs[job].state is JobState.RUNNING
 
 
 @given(st.integers(128, 1 << 20), st.integers(0, 1 << 20), st.integers(0, 1 << 20))
