@@ -191,7 +191,11 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
         ("more_memory.more_mb", "max(had, min(2 * had, cap, largest))", "had // 2"),
     ),
     "a job that no agent can run waits": (
-        ("deadlines.tick", "job.settings.strict and (words := impossible(st, job))", "False"),
+        (
+            "jobs.fail_if_impossible",
+            "not job.settings.strict or not (words := impossible(st, job))",
+            "True",
+        ),
     ),
     "roles are mixed": (("offers._Batch._join", "key = agent, offer.role", "key = agent, ''"),),
 }

@@ -181,7 +181,7 @@ class FaultWorld(CheckedWorld):
     def submit(self) -> None:
         job_id = self.core.next_job_id()
         maps, reduces, conf = self.random_job()
-        maps = self.may_be_impossible(job_id, maps, conf)
+        maps = self.may_be_impossible(job_id, maps, reduces, conf)
         self.specs[job_id] = (maps, reduces)
         if len(self.roles) > 1 and self.rng.random() < 0.5:
             conf["job.role"] = self.job_roles[job_id] = self.rng.choice(self.roles)
@@ -217,7 +217,7 @@ class FaultWorld(CheckedWorld):
         }
         return maps, reduces, conf
 
-    def may_be_impossible(self, job_id: str, maps: int, conf: dict[str, str]) -> int:
+    def may_be_impossible(self, job_id: str, maps: int, reduces: int, conf: dict[str, str]) -> int:
         """Perhaps no agent can run the new job. Returns the number of its maps."""
         if self.limits.random() >= self.faults.impossible:
             return maps
@@ -225,7 +225,9 @@ class FaultWorld(CheckedWorld):
         if self.limits.random() < 0.5:
             conf["job.constraints"], self.impossible[job_id] = "disk = tape", "disk = tape"
         else:
-            conf["map.memory.mb"] = conf["reduce.memory.mb"] = TOO_LARGE_MB
+            kinds = ("map", "reduce")[: 2 if reduces else 1]
+            conf[f"{self.limits.choice(kinds)}.memory.mb"] = TOO_LARGE_MB
+            conf["map.reduce.ratio"] = self.limits.choice(("0", "2"))
             conf["job.constraints"] = ""  # or else the agents that meet them may be gone
             self.impossible[job_id] = "the largest offer seen"
         return max(1, maps)  # a job without tasks would succeed

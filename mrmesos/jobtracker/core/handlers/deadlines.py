@@ -33,14 +33,13 @@ from mrmesos.jobtracker.core.policies import (
 )
 from mrmesos.jobtracker.core.policies.agent_reasons import seen_last
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
-from mrmesos.jobtracker.core.policies.explanation import impossible, waiting_words
+from mrmesos.jobtracker.core.policies.explanation import waiting_words
 from mrmesos.jobtracker.core.policies.warm_trackers import dispensable
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.output_placement import is_barred
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.ids import TaskKind
 from mrmesos.wire.job import JobState
-from mrmesos.wire.task import AttemptError, ErrorKind
 
 STUCK_SECONDS = 5.0
 """How long a job's reduces may hold slots while its maps wait and no map runs."""
@@ -90,8 +89,7 @@ def tick(st: State) -> None:
             _unstick(st, job)
             if job.spec.raised:
                 more_memory.fall_back(st, job)
-            if job.settings.strict and (words := impossible(st, job)):
-                jobs.fail(st, job, AttemptError(kind=ErrorKind.SETTINGS, message=words))
+            if jobs.fail_if_impossible(st, job):
                 continue
             if _waits_long(st, job):
                 waiting.append(job)

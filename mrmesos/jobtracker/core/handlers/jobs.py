@@ -24,6 +24,7 @@ from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.policies import host_faults
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
+from mrmesos.jobtracker.core.policies.explanation import impossible
 from mrmesos.jobtracker.core.scheduling.job_order import rerank
 from mrmesos.jobtracker.core.state.reports import report_of, run_of
 from mrmesos.jobtracker.core.state.state import State
@@ -92,6 +93,8 @@ def planned(
         task.pending_since = st.now
     job.transition(JobState.RUNNING)
     st.offers.new_work = True
+    if job.settings.strict:
+        st.offers.unjudged.append(job.id)
     st.slots.free += st.slots.held.values()  # before any offer comes
     advance(st, job)
 
@@ -186,6 +189,22 @@ def fail(st: State, job: JobInProgress, error: AttemptError | None) -> None:
         return
     job.ending.error = job.ending.error or error
     _abort(st, job, "the job failed")
+
+
+def fail_if_impossible(st: State, job: JobInProgress) -> bool:
+    """Fail a job that asks for it, if no agent could run a task of it that waits."""
+    if not job.settings.strict or not (words := impossible(st, job)):
+        return False
+    fail(st, job, AttemptError(kind=ErrorKind.SETTINGS, message=words))
+    return True
+
+
+def judge_new(st: State) -> None:
+    """The same for all new jobs, before offers start the first task of one."""
+    new, st.offers.unjudged = st.offers.unjudged, []
+    for job_id in new:
+        if (job := st.jobs.get(job_id)) is not None:
+            fail_if_impossible(st, job)
 
 
 def _moves_output(job: JobInProgress) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from mrmesos.jobtracker.core.handlers import maintenance
+from mrmesos.jobtracker.core.handlers import jobs, maintenance
 from mrmesos.jobtracker.core.messages.commands import (
     AcceptOffers,
     DeclineOffers,
@@ -139,6 +139,8 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     st.offers.last = st.now
     batch = _Batch(st, offers)
     _read(st, batch)
+    if st.offers.unjudged:
+        jobs.judge_new(st)
     before = st.index.chances.passed, st.index.chances.again
     st.index.count_idle(sum(batch.passed.values()))
     _place(st, batch)

@@ -126,7 +126,8 @@ class MasterSubscription:
 @dataclass(slots=True)
 class OfferFlow:
     """Which offers we get and want. Written by the JobTracker; `last`, `largest`, `taken` and
-    `declined` by handlers/offers.py, and `new_work` by the handlers that bring new work.
+    `declined` by handlers/offers.py, `new_work` by the handlers that bring new work, and `unjudged`
+    by handlers/jobs.py.
     """
 
     suppressed: frozenset[str] = frozenset()
@@ -137,6 +138,8 @@ class OfferFlow:
     last: float | None = None
     largest: Amounts = field(default_factory=dict)
     """The largest offer of any agent so far."""
+    unjudged: list[str] = field(default_factory=list)
+    """New jobs that fail if no agent can run them. The next offers decide, before a task starts."""
     taken: int = 0
     """How many offers were accepted."""
     declined: dict[str, int] = field(default_factory=dict)

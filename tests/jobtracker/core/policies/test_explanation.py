@@ -220,6 +220,24 @@ def test_a_job_that_no_agent_could_run_may_fail_at_once() -> None:
         assert kind in error.message
 
 
+@pytest.mark.parametrize("kind", ["map", "reduce"])
+def test_an_impossible_job_starts_nothing_before_it_fails(kind: str) -> None:
+    """Not even tasks of its other kind. With a ratio of 0, reduces start beside waiting maps."""
+    strict: dict[str, Any] = {"job.fail-if-impossible": "true", f"{kind}.memory.mb": "8000"}
+    eager = {"job.reduce.slowstart.completedmaps": "0", "map.reduce.ratio": "0"}
+    hands = Hands()
+    job = hands.job(maps=1, reduces=1, **strict, **eager)
+    hands.now += 1
+    hands.offer("a", cpus=4, mem=4096)
+    assert not hands.running
+    assert hands.core.st.jobs[job].state is JobState.ABORTING
+    possible = hands.job(maps=1, reduces=1, **strict | {f"{kind}.memory.mb": "1000"}, **eager)
+    hands.now += 1
+    hands.offer("a", cpus=4, mem=4096)
+    assert long(possible, "m0") in hands.running
+    assert long(possible, "r0") in hands.running
+
+
 def test_reduces_wait_for_a_resource_of_the_whole_cluster() -> None:
     hands = Hands({"resources.global": "licenses:1"})
     job = hands.job(maps=1, reduces=2, reduce_resources_global="licenses:1")
