@@ -38,6 +38,7 @@ class CheckedWorld(FaultyTrackers):
         self.strays: dict[str, float] = {}
         # attempts that began because the previous attempt was unheard
         self.more_memory: set[str] = set()  # jobs whose attempts got more than was set
+        self.less_memory: set[str] = set()  # jobs that got less again, as large agents were lost
         self.found_impossible: set[str] = set()
         self.urgent: set[str] = set()
 
@@ -198,6 +199,7 @@ class CheckedWorld(FaultyTrackers):
         assert mb * 1000 <= capacity["mem"], "more memory than its slot has"
         self.memory[job.id, kind] = mb
         self.more_memory.update([job.id] if setting in raised else [])
+        self.less_memory.update([job.id] if fell else [])
 
     def check_attempt(self, attempt_id: str, host: str) -> None:
         """No attempt starts beside another attempt of its task. There is no backup too many. No

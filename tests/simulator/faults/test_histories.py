@@ -127,6 +127,16 @@ def test_attempts_get_more_memory_and_impossible_jobs_fail() -> None:
     assert len(impossible) > 5
 
 
+def test_jobs_end_although_the_agents_with_enough_memory_are_lost() -> None:
+    fell_back: set[str] = set()
+    for seed in range(40):
+        faults = FaultPlan(attempt_fails=0.2, out_of_memory=1.0, agent_dies=0.05)
+        world = FaultWorld(seed, faults, agents=3, jobs=4)
+        world.run()
+        fell_back |= {f"{seed} {job_id}" for job_id in world.less_memory}
+    assert fell_back
+
+
 def test_lost_and_late_messages_alone_never_fail_a_job() -> None:
     faults = FaultPlan(
         heartbeat_lost=0.4, heartbeat_doubled=0.4, rescind=0.3, disconnect=0.05, silence=0.03
