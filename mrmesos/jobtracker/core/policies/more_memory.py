@@ -102,12 +102,17 @@ def _change(st: State, job: JobInProgress, raised: MemoryRaised) -> None:
 
 
 def _largest_mb(st: State, job: JobInProgress) -> int:
-    """Most memory that an agent has for one attempt of the job, beside its TaskTracker."""
+    """Most memory that an agent has for one attempt of the job, beside its TaskTracker.
+
+    If the JobTracker's memory is limited, all TaskTrackers take a part of it. Some stay, because
+    they hold the map output that the attempt needs.
+    """
     own = st.settings.tracker["mem"]
     sizes = [_size(agent, own) for agent in st.cluster.agents.values() if job.suits(agent)]
-    cap = st.settings.cap.get("mem")
-    largest = max(sizes, default=0) if cap is None else min(cap, max(sizes, default=0))
-    return max(0, largest - own) // 1000
+    largest = max(sizes, default=0) - own
+    if (cap := st.settings.cap.get("mem")) is not None:
+        largest = min(largest, cap - own * max(1, len(st.cluster.trackers)))
+    return max(0, largest) // 1000
 
 
 def _size(agent: Agent, own: int) -> int:

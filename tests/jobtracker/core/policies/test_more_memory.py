@@ -252,6 +252,21 @@ def test_a_job_that_dies_with_less_fails_and_says_that_the_agents_are_gone() -> 
     assert shown.message == (f"{MEMORY.message}; the agents that had 2 GiB for an attempt are gone")
 
 
+def test_a_limit_of_the_jobtracker_holds_its_tasktrackers_too() -> None:
+    """Two of them hold map output, which the reduce needs. So it cannot have all of the rest."""
+    hands = Hands({"mesos.mem.max.mb": "3000"})
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    job = hands.job(maps=2, reduces=1, map_memory_mb="512", reduce_memory_mb="1500")
+    hands.offer("a", "b", cpus=1.1, mem=16_384)
+    for name in list(hands.running):
+        hands.end(name)
+    for slot in list(hands.core.st.cluster.slots):
+        hands.update(slot, "TASK_FINISHED")
+    hands.offer("a", "b", cpus=1.1, mem=16_384)
+    hands.fail(long(job, "r0"), MEMORY)
+    assert need(hands, job, TaskKind.REDUCE) == 3000 - 2 * own
+
+
 def test_a_job_that_fails_if_impossible_falls_back_at_once() -> None:
     hands, job, own = raised_to_2048(**{"job_fail-if-impossible": "true"})
     hands.offer("small", cpus=1.1, mem=1024 + own)
