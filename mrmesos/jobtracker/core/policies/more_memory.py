@@ -98,6 +98,7 @@ def _change(st: State, job: JobInProgress, raised: MemoryRaised) -> None:
     job.spec = replace(job.spec, conf=conf, raised=(*others, raised))
     job.settings = JobSettings.of(job.spec)
     st.index.resize(job)
+    st.faults.checked = -1  # other hosts suit it now, so it may avoid more than a third of them
     st.changes.job(job)
 
 

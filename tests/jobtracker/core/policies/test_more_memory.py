@@ -267,6 +267,20 @@ def test_a_limit_of_the_jobtracker_holds_its_tasktrackers_too() -> None:
     assert need(hands, job, TaskKind.REDUCE) == 3000 - 2 * own
 
 
+def test_a_job_that_needs_more_avoids_at_most_a_third_of_the_hosts_that_have_it() -> None:
+    hands = Hands()
+    job = hands.job(maps=9, map_maxattempts="99", job_maxtaskfailures_per_tracker="1")
+    hands.offer("a", "b", "c", cpus=1.1, mem=1500)
+    hands.offer("large", "larger", cpus=1.1, mem=16_384)
+    bad = next(name for name in hands.running if hands.agent_of[hands.tracker_of[name]] == "large")
+    hands.fail(bad, error("boom"))
+    assert list(hands.core.st.jobs[job].hosts.shunned) == ["large"]
+    hands.fail(next(iter(hands.running)), MEMORY)
+    hands.later(1)
+    assert need(hands, job) == 2048
+    assert not hands.core.st.jobs[job].hosts.shunned
+
+
 def test_a_job_that_fails_if_impossible_falls_back_at_once() -> None:
     hands, job, own = raised_to_2048(**{"job_fail-if-impossible": "true"})
     hands.offer("small", cpus=1.1, mem=1024 + own)
