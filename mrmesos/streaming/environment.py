@@ -19,7 +19,7 @@ _OURS = (
     *("MRMESOS_", "MESOS_", "LIBPROCESS_"),
     # Variables of the worker itself. Unbuffered, each print of a child in Python would cost a call
     # of the kernel. With our encoding, the child's text would not follow its own locale.
-    *("MALLOC_", "GLIBC_", "ARROW_", "PYTHONUNBUFFERED", "PYTHONIOENCODING"),
+    *("MALLOC_", "ARROW_", "PYTHONUNBUFFERED", "PYTHONIOENCODING"),
 )
 """Variables with these beginnings are for the engine. Some are secret."""
 OUTPUT_DIR = "mapreduce.output.fileoutputformat.outputdir"
