@@ -36,6 +36,8 @@ _TINY_BYTES = 4 << 10
 _MENDED_MAX = 256
 _REPEATING = 0.35
 _NUMBERED_MAX = 1 << 16
+_SELDOM = 0.95  # if more of a piece's records have different keys, to fold it does not pay
+_UNFOLDED = 7  # pieces that are then not folded
 _SAMPLED, _SAMPLED_MIN = 1 << 16, 64
 _INJECTIVE = 8  # different texts of one length up to this have different hashes
 
@@ -66,8 +68,9 @@ class HashFold:
 
     New records are folded by `first` (partial results by `merge`) in small pieces that fit the
     processor's caches. While long keys repeat often, Arrow numbers them first, and only one of each
-    is hashed. When the results grow too large, they are folded again, by ranges of hashes, which
-    also fit the caches. Raises RecordTypeError and the errors of folds.
+    is hashed. While keys seldom repeat, pieces are only put in order. When the results grow too
+    large, they are folded again, by ranges of hashes, which also fit the caches. Raises
+    RecordTypeError and the errors of folds.
     """
 
     def __init__(self, aggregate: type[Aggregate], first: Fold, max_bytes: int) -> None:
@@ -79,6 +82,7 @@ class HashFold:
         self._held_bytes = 0
         self._is_folded = True
         self._repeat = False  # whether long keys repeated often in the last piece
+        self._unfolded = 0  # how many of the next pieces are only put in order
 
     def has_room(self, batch: pa.RecordBatch) -> bool:
         """Whether the batch still fits; if not, call `take` before `add`."""
@@ -116,9 +120,22 @@ class HashFold:
         self._is_folded = not self._held
         piece = _numbered(batch, self._first, self._n) if self._repeat else None
         if piece is None:
-            piece = _folded(batch, _hashes(batch), self._first, self._n)
+            piece = self._in_order(batch, _hashes(batch))
         self._repeat = _repeat(piece.batch.column(KEY), batch.num_rows)
         self._hold(piece)
+
+    def _in_order(self, batch: pa.RecordBatch, hashes: Hashes) -> Hashed:
+        """The records in the order of hashes, with one row for each key if that pays."""
+        if self._unfolded and not _ascend(hashes):
+            self._unfolded -= 1
+            self._is_folded = False
+            order, found = _in_hash_order(hashes)
+            alone = np.arange(len(order) + 1)
+            return Hashed(fold_groups(batch, order, alone, self._first, self._n), found)
+        piece = _folded(batch, hashes, self._first, self._n)
+        if len(piece.hashes) > _SELDOM * len(hashes):
+            self._unfolded = _UNFOLDED
+        return piece
 
     def _hold(self, piece: Hashed) -> None:
         self._held.append(piece)
@@ -171,11 +188,15 @@ def _bytes_of(batch: pa.RecordBatch) -> int:
 
 
 def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
-    if bool((hashes[1:] > hashes[:-1]).all()):  # the result of another fold: one row per key
+    if _ascend(hashes):  # the result of another fold: one row per key
         return Hashed(each_alone(batch, how, n), hashes)
     are_codes = SORT in batch.schema.names
     order, starts = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
+
+
+def _ascend(hashes: Hashes) -> bool:
+    return bool((hashes[1:] > hashes[:-1]).all())
 
 
 def _repeat(keys: pa.Array, records: int) -> bool:

@@ -210,6 +210,27 @@ def test_what_was_folded_is_not_sorted_again() -> None:
     assert twice.hashes.tolist() == once.hashes.tolist()
 
 
+@pytest.mark.parametrize("aggregate", [Count, Mean, TopK.of(2)], ids=lambda each: each.__name__)
+def test_pieces_whose_keys_seldom_repeat_are_not_folded_at_once(
+    aggregate: type[Aggregate],
+) -> None:
+    fold = HashFold(aggregate, aggregate.initial, 1 << 30)
+    unlike = [f"key {number}" for number in range(1600)]
+    whole = encode_pairs([*unlike, *["again"] * 100, *unlike], list(range(3300)))
+    plain = hash_fold.group_by_hash
+    with (
+        mock.patch.multiple(hash_fold, _ENOUGH_ROWS=100),
+        mock.patch.object(hash_fold, "group_by_hash", side_effect=plain) as grouped,
+    ):
+        for first in range(0, 3300, 100):
+            fold.add(whole.slice(first, 100))
+        assert grouped.call_count == 5  # each eighth of 33 pieces
+        found = fold.take()
+    assert all((np.diff(each.hashes.astype(object)) > 0).all() for each in found)
+    expected = by_sorting(aggregate, [whole])
+    assert values_by_key([each.batch for each in found]) == values_by_key(expected)
+
+
 def test_nothing_gives_nothing() -> None:
     fold = HashFold(Sum, "sum", 100)
     fold.add(encode_pairs([], []))
