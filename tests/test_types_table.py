@@ -126,7 +126,7 @@ TYPES: dict[str, st.SearchStrategy[list[Any]]] = {
     "Counter": some(TEXT.map(collections.Counter), collections.Counter("aa")),
     "dataclass": some(st.builds(Point, SMALL, TEXT)),
     "named tuple": some(st.builds(Pair, SMALL, TEXT)),
-    "complex": some(st.complex_numbers(allow_nan=False, allow_infinity=False), 1j),
+    "complex": some(st.builds(complex, EIGHTHS, EIGHTHS), 1j),
     "Fraction": some(st.fractions(max_denominator=99)),
     "set or frozenset": some(st.sets(SMALL, max_size=2) | st.frozensets(SMALL, max_size=2)),
     "bytearray": some(st.binary(max_size=3).map(bytearray)),
