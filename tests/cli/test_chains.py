@@ -38,13 +38,26 @@ def house(tmp_path: Path) -> Iterator[House]:
                 process.communicate()
 
 
-def submission(output: str, *more: str) -> tuple[str, ...]:
+def submission(output: str, *more: str, script: Path = EXAMPLE) -> tuple[str, ...]:
     files = ("--input", "words.txt", "--output", output)
-    return ("submit", str(EXAMPLE), *files, *more, "--", "--top", "3")
+    return ("submit", str(script), *files, *more, "--", "--top", "3")
+
+
+def held_by(gate: Path, script: Path) -> Path:
+    """The example with a second step that waits while `gate` exists."""
+    first_line = "        self.n = self.context.args.top\n"
+    waits = f"        while os.path.exists({str(gate)!r}):\n            time.sleep(0.05)\n"
+    text = EXAMPLE.read_text().replace("import heapq\n", "import heapq\nimport os\nimport time\n")
+    assert text.count(first_line) == 1
+    script.write_text(text.replace(first_line, first_line + waits))
+    return script
 
 
 def test_a_killed_client_goes_on_behind_the_finished_step(house: House) -> None:
-    first = house.start(*submission("out"))
+    gate = house.directory / "gate"
+    gate.touch()
+    script = held_by(gate, house.directory / "top_words.py")
+    first = house.start(*submission("out", script=script))
     assert first.stderr is not None
     for line in first.stderr:
         if line.startswith("  CountWords: SUCCEEDED"):
@@ -54,13 +67,15 @@ def test_a_killed_client_goes_on_behind_the_finished_step(house: House) -> None:
     data = house.directory / "_out_steps"
     assert (data / "CountWords" / "_SUCCESS").exists()
 
-    again = house.start(*submission("out"))
+    gate.unlink()
+    again = house.start(*submission("out", script=script))
     _, said = again.communicate(timeout=DEADLINE)
     assert again.returncode == 2
     assert said.count("\n") == 1
     assert "--resume to go on after the last finished step" in said
 
-    resumed = house.start(*submission("out", "--resume", "--report", "report.json", "--preview=9"))
+    more = ("--resume", "--report", "report.json", "--preview=9")
+    resumed = house.start(*submission("out", *more, script=script))
     shown, said = resumed.communicate(timeout=DEADLINE)
     assert resumed.returncode == 0, said
     assert "CountWords: KEPT from an earlier run" in said
