@@ -108,12 +108,16 @@ def _largest_mb(st: State, job: JobInProgress) -> int:
     If the JobTracker's memory is limited, all TaskTrackers take a part of it. Some stay, because
     they hold the map output that the attempt needs.
     """
-    own = st.settings.tracker["mem"]
-    sizes = [_size(agent, own) for agent in st.cluster.agents.values() if job.suits(agent)]
-    largest = max(sizes, default=0) - own
-    if (cap := st.settings.cap.get("mem")) is not None:
-        largest = min(largest, cap - own * max(1, len(st.cluster.trackers)))
-    return max(0, largest) // 1000
+    own, cap = st.settings.tracker["mem"], st.settings.cap.get("mem")
+    largest = 0
+    for agent in st.cluster.agents.values():
+        if job.suits(agent):
+            here = _size(agent, own) - own
+            if cap is not None:
+                there = len(st.cluster.trackers) + (agent.tracker is None)
+                here = min(here, cap - own * there)
+            largest = max(largest, here)
+    return largest // 1000
 
 
 def _size(agent: Agent, own: int) -> int:
