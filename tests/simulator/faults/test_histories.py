@@ -27,6 +27,8 @@ BROKEN_ONCE = {
     ("chains", 667): "the world forgot a step's old data when the JobTracker died and asked again",
     ("mixed", 447): "the world took another true reason of an impossible job for a wrong one",
     ("chains", 1348): "two idle TaskTrackers left too little of their agent for a waiting reduce",
+    ("one-job", 319): "memory was raised to what a limit leaves without one more TaskTracker",
+    ("one-job", 4859): "the agents that reach all map outputs had no room beside a TaskTracker",
     ("tasks", 5008): "a healthy warm TaskTracker left with the silent one of its agent",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }

@@ -200,7 +200,7 @@ def _read(st: State, batch: _Batch) -> None:
             continue
         agent.free, agent.role = Pool(resources).free, group[0].role
         _remember_size(st, agent.free)
-        if st.cluster.see_size(agent, agent.free):
+        if st.cluster.see_size(agent, agent.free, st.settings.tracker):
             grown = True
             host_faults.seen(st, agent)
     if grown:

@@ -33,6 +33,8 @@ class Agent:
     """Empty if unknown."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
+    room: dict[str, int] = field(default_factory=dict)
+    """The part of that which tasks could have, beside a TaskTracker."""
     gpus: bool = False
     """Whether it ever offered GPUs. Kept here because a look into `size` is another memory access
     in the hot path.

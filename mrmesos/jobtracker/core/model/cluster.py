@@ -115,10 +115,16 @@ class Cluster:
             if not self.hosts[host]:
                 del self.hosts[host]
 
-    def see_size(self, agent: Agent, offered: Amounts) -> bool:
-        """Note what an agent offers. Returns whether it is more than ever before."""
+    def see_size(self, agent: Agent, offered: Amounts, own: Amounts) -> bool:
+        """Note what an agent offers. A TaskTracker takes `own` of it if there is none yet; its CPUs
+        serve tasks, too. Returns whether it is more than ever before.
+        """
         grown = False
         for name, amount in offered.items():
+            takes = 0 if name == "cpus" or agent.tracker is not None else own.get(name, 0)
+            if amount - takes > agent.room.get(name, 0):
+                agent.room[name] = amount - takes
+                grown = True
             if (more := amount - agent.size.get(name, 0)) > 0:
                 agent.size[name] = amount
                 agent.gpus |= name == GPUS

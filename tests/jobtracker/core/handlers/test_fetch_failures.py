@@ -216,9 +216,8 @@ def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands.end(long(job, "m0"))
     hands.offer("a")
     hands.offer("b", mem=100)
-    hands.core.st.cluster.agents[AgentId("b")].size["mem"] = (
-        8_192_000  # an earlier offer had this much
-    )
+    agent = hands.core.st.cluster.agents[AgentId("b")]
+    agent.size["mem"] = agent.room["mem"] = 8_192_000  # an earlier offer had this much
     keep_on(hands, (job, "r0", ("m0",)))
     hands.end(long(job, "r0"), AttemptState.KILLED)
     assert started(hands.offer("a")) == []

@@ -38,10 +38,16 @@ def test_it_does_go_back_where_the_others_are_too_small_or_gone() -> None:
     hands.offer("a")
     assert started(hands.fail(long(job, "m0"))) == ["m0.1"]
     hands.offer("c", cpus=1, mem=1024)  # enough for the task, but not for a TaskTracker beside it
-    hands.fail(long(job, "m0.1"))
+    assert started(hands.fail(long(job, "m0.1"))) == ["m0.2"]
+
+    hands = Hands()
+    known(hands, "ac")
+    job = hands.job(maps=1)
+    hands.offer("a")
+    hands.fail(long(job, "m0"))
     assert started(hands.offer("a")) == []
     hands.do(ev.AgentLost("c"))
-    assert started(hands.offer("a")) == ["m0.2"]
+    assert started(hands.offer("a")) == ["m0.1"]
 
 
 def test_it_does_go_back_where_the_others_have_no_room_for_very_long() -> None:
