@@ -51,6 +51,7 @@ def merge(files: list[Results]) -> Results:
             if key not in rows or row.status is not Status.SKIPPED:
                 rows[key] = row
     merged.rows, merged.titles, merged.versions = list(rows.values()), titles, versions
+    merged.runs = max(results.runs for results in files)
     return merged
 
 
@@ -108,13 +109,13 @@ def lines_of_scale(results: Results) -> list[str]:
 def facts(results: Results) -> str:
     """The machine and the versions."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
-    versions = ", ".join(
+    versions = "; ".join(
         value if value.startswith(name) else f"{name} {value}"
         for name, value in results.versions.items()
     )
     return (
-        f"Measured {results.started} UTC, size `{results.size}`, medians of {results.runs}.  \n"
-        f"{machine}.  \n{versions}.{noise(results)}"
+        f"Measured {results.started} UTC, size `{results.size}`, medians of up to {results.runs} "
+        f"runs.  \n{machine}.  \n{versions}.{noise(results)}"
     )
 
 

@@ -31,11 +31,11 @@ def run(
     )
 
 
-def results(*rows: Row, size: str = "tiny") -> Results:
+def results(*rows: Row, size: str = "tiny", runs: int = 3) -> Results:
     return Results(
         started="2026-01-01 00:00",
         size=size,
-        runs=3,
+        runs=runs,
         machine={"processor": "abacus"},
         versions={"python": "3"},
         titles={"wordcount": "Words", "groupsum": "Sums"},
@@ -129,6 +129,8 @@ def test_later_files_replace_rows(tmp_path: Path) -> None:
     assert newest.name == "20260102-1.json"
     merged = merge([load(tmp_path / "20260101-1.json"), load(newest)])
     assert [(r.system, r.runs[0].cpu) for r in merged.rows] == [("mrmesos", 3), ("python", 2)]
+    several = merge([results(runs=3), results(runs=1)])
+    assert several.runs == 3
     with pytest.raises(ValueError, match="different sizes"):
         merge([first, results(size="full")])
 
