@@ -120,22 +120,15 @@ class HashFold:
         self._is_folded = not self._held
         piece = _numbered(batch, self._first, self._n) if self._repeat else None
         if piece is None:
-            piece = self._in_order(batch, _hashes(batch))
+            alone = self._unfolded > 0
+            piece = _folded(batch, _hashes(batch), self._first, self._n, alone=alone)
+            if alone:
+                self._unfolded -= 1
+                self._is_folded = False
+            elif len(piece.hashes) > _SELDOM * batch.num_rows:
+                self._unfolded = _UNFOLDED
         self._repeat = _repeat(piece.batch.column(KEY), batch.num_rows)
         self._hold(piece)
-
-    def _in_order(self, batch: pa.RecordBatch, hashes: Hashes) -> Hashed:
-        """The records in the order of hashes, with one row for each key if that pays."""
-        if self._unfolded and not _ascend(hashes):
-            self._unfolded -= 1
-            self._is_folded = False
-            order, found = _in_hash_order(hashes)
-            alone = np.arange(len(order) + 1)
-            return Hashed(fold_groups(batch, order, alone, self._first, self._n), found)
-        piece = _folded(batch, hashes, self._first, self._n)
-        if len(piece.hashes) > _SELDOM * len(hashes):
-            self._unfolded = _UNFOLDED
-        return piece
 
     def _hold(self, piece: Hashed) -> None:
         self._held.append(piece)
@@ -187,16 +180,19 @@ def _bytes_of(batch: pa.RecordBatch) -> int:
     return size + 8 * int(batch.num_rows)
 
 
-def _folded(batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int) -> Hashed:
-    if _ascend(hashes):  # the result of another fold: one row per key
+def _folded(
+    batch: pa.RecordBatch, hashes: Hashes, how: Fold, n: int, *, alone: bool = False
+) -> Hashed:
+    """The records in the order of hashes: one row for each key, or for each record (`alone`)."""
+    if bool((hashes[1:] > hashes[:-1]).all()):  # the result of another fold: one row per key
         return Hashed(each_alone(batch, how, n), hashes)
+    if alone:
+        order, found = _in_hash_order(hashes)
+        starts = np.arange(len(order) + 1)
+        return Hashed(fold_groups(batch, order, starts, how, n), found)
     are_codes = SORT in batch.schema.names
     order, starts = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
     return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
-
-
-def _ascend(hashes: Hashes) -> bool:
-    return bool((hashes[1:] > hashes[:-1]).all())
 
 
 def _repeat(keys: pa.Array, records: int) -> bool:
