@@ -40,16 +40,19 @@ def review(st: State, job: JobInProgress) -> None:
 
 
 def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
+    now, reduces = st.now, kind is TaskKind.REDUCE
     pace, lag = job.of(kind).pace, job.settings.speculative_lag
-    running = job.running_reduces if kind is TaskKind.REDUCE else job.running
-    rates = {  # a running attempt's rate cannot be so high that it would have ended by now
-        attempt: min(attempt.progress / seconds, 1 / (st.now - began(job, attempt)))
-        for attempt in running.values()
-        if (attempt.task.kind is TaskKind.REDUCE) == (kind is TaskKind.REDUCE)
-        and attempt.told is not None
-        and (seconds := attempt.told - began(job, attempt)) > 0
-        and attempt in attempt.task.running
-    }
+    running = job.running_reduces if reduces else job.running
+    rates: dict[TaskAttempt, float] = {}
+    for attempt in running.values():
+        if attempt.told is None or (attempt.task.kind is TaskKind.REDUCE) is not reduces:
+            continue
+        since = began(job, attempt) if reduces else attempt.start
+        seconds = attempt.told - since
+        if seconds > 0 and attempt in attempt.task.running:
+            # Its rate cannot be so high that it would have ended by now.
+            rate, most = attempt.progress / seconds, 1 / (now - since)
+            rates[attempt] = rate if rate < most else most
     count = pace.count + len(rates)
     if count < 2:
         return
@@ -64,11 +67,12 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
     slow: list[tuple[float, TaskAttempt]] = []
     next_at = math.inf
     for attempt, rate in rates.items():
-        since = began(job, attempt)
-        may_stall = max(attempt.moved, since) + typical
+        since = began(job, attempt) if reduces else attempt.start
+        moved = attempt.moved
+        may_stall = (moved if moved > since else since) + typical
         next_at = min(next_at, max(since + lag, min(since + attempt.progress / bound, may_stall)))
         stalled = attempt.told is not None and attempt.told > may_stall
-        if (rate < bound or stalled) and st.now - since >= lag:
+        if (rate < bound or stalled) and now - since >= lag:
             if attempt.id not in job.fetch.failing:  # a failing fetch does not make the agent slow
                 _note_pace(st, attempt, rate / mean)
             left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
