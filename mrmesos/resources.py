@@ -86,29 +86,37 @@ class Pool:
     __slots__ = ("_left", "_offered", "_places", "free")
 
     def __init__(self, offered: Sequence[Resource]) -> None:
-        self.free: dict[str, int] = {}
-        self._offered = offered
-        self._left: dict[int, int] = {}  # amount by index in `offered`, if `take` may cut it
-        self._places: dict[str, list[int]] = {}  # indexes by name, in the order of `take`
+        free: dict[str, int] = {}
+        left: dict[int, int] = {}
+        places: dict[str, list[int]] = {}
         for place in _reserved_first(offered):
             resource = offered[place]
             if (amount := _amount(resource)) is not None:
                 name = resource["name"]
-                self.free[name] = self.free.get(name, 0) + amount
-                self._left[place] = amount
-                self._places.setdefault(name, []).append(place)
+                left[place] = amount
+                if name in free:
+                    free[name] += amount
+                    places[name].append(place)
+                else:
+                    free[name] = amount
+                    places[name] = [place]
+        self.free = free
+        self._offered = offered
+        self._left = left  # amount by index in `offered`, if `take` may cut it
+        self._places = places  # indexes by name, in the order of `take`
 
     def take(self, need: Amounts) -> tuple[Resource, ...]:
         """Take `need` out. Raises NotEnough; then it has taken nothing."""
         free = self.free
-        missing = {n: amount / 1000 for n, amount in need.items() if amount > free.get(n, 0)}
-        if missing:
-            raise NotEnough(f"the offer lacks {missing}")
+        for name, amount in need.items():
+            if amount > free.get(name, 0):
+                missing = {n: more / 1000 for n, more in need.items() if more > free.get(n, 0)}
+                raise NotEnough(f"the offer lacks {missing}")
         taken: list[Resource] = []
         for name, amount in need.items():
             for place in self._places[name] if amount else ():
                 resource, left = self._offered[place], self._left[place]
-                cut = min(amount, left)
+                cut = amount if amount < left else left
                 if "ranges" in resource:
                     cut = -(-cut // 1000) * 1000
                 if cut:
@@ -203,7 +211,10 @@ def _reserved_first(offered: Sequence[Resource]) -> Sequence[int]:
     before, or a `role`.
     """
 
-    if all("reservations" not in one and one.get("role", "*") == "*" for one in offered):
+    for one in offered:
+        if "reservations" in one or one.get("role", "*") != "*":
+            break
+    else:
         return range(len(offered))
 
     def depth(resource: Resource) -> int:

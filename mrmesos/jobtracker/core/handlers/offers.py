@@ -24,7 +24,7 @@ from mrmesos.jobtracker.core.policies.quota import Quota
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.resources import Amounts, Pool, Resource
+from mrmesos.resources import Amounts, Pool, Resource, total
 from mrmesos.wire.ids import AgentId, HostName, TrackerId
 
 REFUSE_SECONDS_LOCALITY = 0.5
@@ -80,7 +80,7 @@ class _Batch:
         """The offers by agent and role, if an agent has several."""
         self.offers = offers
         _hear(st, offers, self)
-        self.places = {agent: place for place, agent in enumerate(self.agents)}
+        self.places = dict(zip(self.agents, range(len(offers)), strict=True))
         if len(self.places) < len(self.agents):
             self._join()
 
@@ -112,7 +112,7 @@ class _Batch:
             agent, group = self.agents[place], self.group(place)
             resources = _resources(group)
             # An agent with offers to several roles remembers the last ones.
-            free = agent.free if agent.offered == resources else Pool(resources).free
+            free = agent.free if agent.offered == resources else total(resources)
             entry = _Offered(agent, group[0].role, group, resources, free)
             self.seen[place] = entry
         return entry
@@ -121,7 +121,10 @@ class _Batch:
         """The ids of all offers that we do not accept."""
         used = {place for place, entry in self.seen.items() if entry.used}
         if self.groups is None:
-            return [o.offer_id for place, o in enumerate(self.offers) if place not in used]
+            ids = [offer.offer_id for offer in self.offers]
+            for place in sorted(used, reverse=True):
+                del ids[place]
+            return ids
         return [
             offer.offer_id
             for place, group in enumerate(self.groups)
@@ -156,19 +159,21 @@ def _hear(st: State, offers: Sequence[Offer], batch: _Batch) -> None:
     heard = batch.agents
     for offer in offers:
         agent = agents.get(AgentId(offer.agent_id))
-        if agent is None or agent.rack != offer.rack:
-            agent = st.cluster.see_agent(
-                AgentId(offer.agent_id), HostName(offer.hostname), offer.address, offer.rack
-            )
-            st.index.see_agent(agent)
-            host_faults.seen(st, agent)
+        if agent is None or agent.offer is not offer:
+            if agent is None or agent.rack != offer.rack:
+                agent = st.cluster.see_agent(
+                    AgentId(offer.agent_id), HostName(offer.hostname), offer.address, offer.rack
+                )
+                st.index.see_agent(agent)
+                host_faults.seen(st, agent)
+            agent.offer = offer
+            agent.url = offer.agent_url
+            attributes = offer.attributes
+            if attributes is not agent.attributes and attributes != agent.attributes:
+                agent.has(attributes)
+                host_faults.seen(st, agent)
         agent.seen = now
-        agent.url = offer.agent_url
-        attributes = offer.attributes
-        if attributes is not agent.attributes and attributes != agent.attributes:
-            agent.has(attributes)
-            host_faults.seen(st, agent)
-        if offer.unavailability != agent.away:
+        if offer.unavailability is not agent.away and offer.unavailability != agent.away:
             maintenance.learn(st, agent, offer.unavailability)
         if offer.executor_ids:
             for executor_id in offer.executor_ids:
@@ -198,7 +203,7 @@ def _read(st: State, batch: _Batch) -> None:
         same, agent.offered = agent.offered == resources, resources
         if same:
             continue
-        agent.free, agent.role = Pool(resources).free, group[0].role
+        agent.free, agent.role = total(resources), group[0].role
         _remember_size(st, agent.free)
         if st.cluster.see_size(agent, agent.free, st.settings.tracker):
             grown = True
@@ -209,6 +214,8 @@ def _read(st: State, batch: _Batch) -> None:
 
 def _remember_size(st: State, here: Amounts) -> None:
     known = st.offers.largest
+    if here.get("cpus", 0) < known.get("cpus", 0):  # most agents
+        return
     if (here.get("cpus", 0), here.get("mem", 0)) >= (known.get("cpus", 0), known.get("mem", 0)):
         st.offers.largest = dict(here)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING
 
-from mrmesos.jobtracker.core.messages.events import Unavailability
+from mrmesos.jobtracker.core.messages.events import Offer, Unavailability
 from mrmesos.jobtracker.core.model.demand import Constraints
 from mrmesos.resources import Amounts, Resource
 from mrmesos.wire.ids import AgentId, HostName
@@ -39,6 +39,8 @@ class Agent:
     """Whether it ever offered GPUs. Kept here because a look into `size` is another memory access
     in the hot path.
     """
+    offer: Offer | None = None
+    """The last offer. The simulator makes the same one again as long as nothing changes."""
     offered: Sequence[Resource] = ()
     """The resources of its last offers."""
     free: Amounts = field(default_factory=dict)

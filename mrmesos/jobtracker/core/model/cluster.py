@@ -120,13 +120,15 @@ class Cluster:
         serve tasks, too. Returns whether it is more than ever before.
         """
         grown = False
+        room, size = agent.room, agent.size
         for name, amount in offered.items():
-            takes = 0 if name == "cpus" or agent.tracker is not None else own.get(name, 0)
-            if amount - takes > agent.room.get(name, 0):
-                agent.room[name] = amount - takes
-                grown = True
-            if (more := amount - agent.size.get(name, 0)) > 0:
-                agent.size[name] = amount
+            if amount > room.get(name, 0):
+                takes = 0 if name == "cpus" or agent.tracker is not None else own.get(name, 0)
+                if amount - takes > room.get(name, 0):
+                    room[name] = amount - takes
+                    grown = True
+            if (more := amount - size.get(name, 0)) > 0:
+                size[name] = amount
                 agent.gpus |= name == GPUS
                 self.size[name] = self.size.get(name, 0) + more
                 grown = True
