@@ -50,7 +50,7 @@ class PlainFramework:
                 self.running += 1
                 seconds = self._rng.expovariate(1 / self._spec.seconds)
                 self._clock.after(seconds, self._ended, agent)
-            self._master.refuse(self.account, (agent,), REFUSE_SECONDS)
+            self._master.refuse(self.account, (agent.id,), REFUSE_SECONDS)
         if self._wanted <= 0:
             self._master.suppress(self.account)
 

@@ -68,6 +68,8 @@ class Framework:
         """Give the core an event, and carry out its commands."""
         for command in self._timed(event):
             self._execute(command)
+        if not self._woken:
+            return
         woken, self._woken = self._woken, []
         for tracker_id in woken:  # each has a held heartbeat, until it is forgotten
             if (tracker := self._trackers.trackers.get(tracker_id)) is not None:
@@ -122,8 +124,6 @@ class Framework:
                 self._trackers.reconcile(command.slots)
             case cmd.ReadSandbox():
                 pass  # there are no files here
-            case cmd.Acknowledge():
-                pass  # updates are never lost here
             case _:
                 raise AssertionError(f"the simulator does not know {command}")
 
@@ -146,7 +146,7 @@ class Framework:
         """The core answers in the same event."""
         self._meter.offers += len(agents)
         number = self.account.number
-        offers = [agent.offers.get(number) or self._offer(agent) for agent in agents]
+        offers = [agent.offers[number] or self._offer(agent) for agent in agents]
         self.tell(ev.OffersReceived(tuple(offers)))
 
     def _offer(self, agent: SimulatedAgent) -> ev.Offer:
@@ -166,17 +166,11 @@ class Framework:
         for launch in command.tasks:
             self._trackers.launch(launch)
         self._meter.launches += len(command.tasks)
-        agents = self._agents(command.offer_ids)
-        self._master.refuse(self.account, agents, command.refuse_seconds)
+        self._master.refuse(self.account, command.offer_ids, command.refuse_seconds)
 
     def _decline(self, command: cmd.DeclineOffers) -> None:
         self._meter.declined += len(command.offer_ids)
-        agents = self._agents(command.offer_ids)
-        self._master.refuse(self.account, agents, command.refuse_seconds)
-
-    def _agents(self, offer_ids: Sequence[str]) -> list[SimulatedAgent]:
-        agents = self._master.agents
-        return [agents[offer_id] for offer_id in offer_ids]
+        self._master.refuse(self.account, command.offer_ids, command.refuse_seconds)
 
     # --- Jobs ------------------------------------------------------------------------------------
 

@@ -77,11 +77,11 @@ class SimTracker(Generic[AgentT, SlotT]):
     """The number of its last heartbeat."""
     done: int = field(default=0, kw_only=True)
     """The highest number of any action carried out."""
+    url: str = field(init=False)
+    """The URL at which it serves map outputs."""
 
-    @property
-    def url(self) -> str:
-        """The URL at which it serves map outputs."""
-        return f"http://{self.id}"
+    def __post_init__(self) -> None:
+        self.url = f"http://{self.id}"
 
 
 @dataclass(slots=True, eq=False)

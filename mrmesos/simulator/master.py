@@ -31,8 +31,8 @@ class SimulatedAgent(SimAgent):
     partition: int | None = None
     failing: float = 0.0
     """The probability that an attempt fails here."""
-    offers: dict[int, Offer] = field(default_factory=dict)
-    """By framework: an offer of what is free now, kept until that changes."""
+    offers: list[Offer | None] = field(default_factory=lambda: [None])
+    """By the framework's number: an offer of what is free now, kept until that changes."""
     seen: Amounts | None = None
     """A copy of `free`, kept until that changes."""
 
@@ -53,9 +53,9 @@ class Account:
     """
     refused: dict[str, tuple[float, Amounts]] = field(default_factory=dict)
     """By agent: the end of the filter, and the refused amounts."""
-    deferred: tuple[float, Sequence[SimulatedAgent]] | None = None
-    """The latest filter, of many agents, before it is in `refused`. Mostly a revive drops it before
-    anybody asks for it.
+    deferred: tuple[float, Sequence[str]] | None = None
+    """The latest filter, of many agents by id, before it is in `refused`. Mostly a revive drops it
+    before anybody asks for it.
     """
     before: dict[str, Amounts] = field(default_factory=dict)
     """The free amounts of agents when `deferred` was set, if they have changed since."""
@@ -150,37 +150,43 @@ class Master:
         for account in self._deferring:
             if agent.id not in account.before:
                 account.before[agent.id] = agent.seen or dict(agent.free)
-        agent.offers.clear()
+        agent.offers = [None] * len(agent.offers)
         agent.seen = None
 
     # --- Offers ----------------------------------------------------------------------------------
 
-    def refuse(self, account: Account, agents: Sequence[SimulatedAgent], seconds: float) -> None:
+    def refuse(self, account: Account, agent_ids: Sequence[str], seconds: float) -> None:
         """For some time (at least an interval), offer neither these resources nor less of them."""
         if seconds <= 0:
             return
         self._enter_deferred(account)
-        account.deferred = self._clock.now + max(seconds, self._interval), agents
-        if len(agents) < DEFER_AGENTS:
-            self._enter_deferred(account)
+        until = self._clock.now + max(seconds, self._interval)
+        if len(agent_ids) < DEFER_AGENTS:
+            self._enter(account, until, agent_ids)
         else:
+            account.deferred = until, agent_ids
             self._deferring.append(account)
 
     def _enter_deferred(self, account: Account) -> None:
         """Put the filter that was put off where `_wants` finds it."""
-        if account.deferred is None:
-            return
-        (until, agents), refused, before = account.deferred, account.refused, account.before
-        for agent in agents:
-            seen = before.get(agent.id)
+        if account.deferred is not None:
+            self._enter(account, *account.deferred)
+            self._forget_deferred(account)
+
+    def _enter(self, account: Account, until: float, agent_ids: Sequence[str]) -> None:
+        refused, before = account.refused, account.before
+        for agent_id in agent_ids:
+            agent = self.agents.get(agent_id)
+            if agent is None:
+                continue  # it is lost
+            seen = before.get(agent_id)
             if seen is None:
                 if agent.seen is None:
                     agent.seen = dict(agent.free)
                 seen = agent.seen
-            old = refused.get(agent.id)
+            old = refused.get(agent_id)
             if agent.alive and not (old is not None and old[0] >= until and within(seen, old[1])):
-                refused[agent.id] = until, seen
-        self._forget_deferred(account)
+                refused[agent_id] = until, seen
 
     def _forget_deferred(self, account: Account) -> None:
         account.deferred = None

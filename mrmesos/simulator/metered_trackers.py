@@ -78,8 +78,8 @@ class MeteredTrackers(Attempts):
         self._master.give_back(self._account, slot.tracker.agent, amounts)
 
     def update(self, slot_id: str, agent_id: str, state: str, reason: str = "") -> None:
-        """See Executors. Updates are never lost, so nobody repeats them."""
-        self.tell(slot_updated(slot_id, agent_id, state, reason, uuid="u"))
+        """See Executors. Updates are never lost, so they need no acknowledgement and no uuid."""
+        self.tell(slot_updated(slot_id, agent_id, state, reason))
 
     def answer(self, slot_id: str, agent_id: str, state: str) -> None:
         """See Executors."""

@@ -194,6 +194,7 @@ class World:
             free=dict(self._size),
             attributes={"rack": f"rack{rack:03d}"},
             partition=part,
+            offers=[None] * self.spec.frameworks.count,
             slowness=self.spec.cluster.slow_factor if hostname in self._slow else 1.0,
             failing=failures.bad_attempt if hostname in self._bad else failures.attempt,
         )

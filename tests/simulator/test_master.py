@@ -31,7 +31,7 @@ class Taker:
             while self.wants and agent.free["cpus"] >= TASK["cpus"]:
                 self.master.use(self.account, agent, TASK)
                 self.wants -= 1
-            self.master.refuse(self.account, (agent,), self.refuse)
+            self.master.refuse(self.account, (agent.id,), self.refuse)
 
 
 class Bench:
@@ -72,7 +72,7 @@ class Refuser(Taker):
 
     def offered(self, agents: Sequence[SimulatedAgent]) -> None:
         self.seen += [(self.master._clock.elapsed, agent.id) for agent in agents]
-        self.master.refuse(self.account, agents, self.refuse)
+        self.master.refuse(self.account, [agent.id for agent in agents], self.refuse)
 
 
 def test_a_filter_of_many_agents_holds_what_they_had_then() -> None:

@@ -62,12 +62,12 @@ class MiniMesosMaster(Master):
         role = str(account.number)
         self.allocator.recover(role, agent.id, _resources(amounts, role))
 
-    def refuse(self, account: Account, agents: Iterable[SimulatedAgent], seconds: float) -> None:
+    def refuse(self, account: Account, agent_ids: Iterable[str], seconds: float) -> None:
         role = str(account.number)
-        for agent in agents:
-            rest = _resources(agent.free, role)
-            self.allocator.occupy(role, agent.id, rest)
-            self.allocator.recover(role, agent.id, rest, seconds, self._clock.now)
+        for agent_id in agent_ids:
+            rest = _resources(self.agents[agent_id].free, role)
+            self.allocator.occupy(role, agent_id, rest)
+            self.allocator.recover(role, agent_id, rest, seconds, self._clock.now)
 
     def suppress(self, account: Account) -> None:
         super().suppress(account)
