@@ -99,19 +99,24 @@ class JobTracker:
             return st.take_commands()
         st.now = max(now, st.now)
         st.index.advance(st.now)
-        leases.hear(st, event)
-        if isinstance(event, ev.HeartbeatReceived):
-            st.mailboxes.acknowledge(event.heartbeat.tracker_id, event.heartbeat.acknowledged)
+        beat = event.heartbeat if isinstance(event, ev.HeartbeatReceived) else None
+        if beat is None:
+            leases.hear(st, event)
+        else:
+            st.mailboxes.acknowledge(beat.tracker_id, beat.acknowledged)
         if st.out.deaf:  # now, because it ends attempts, and the event may begin others
             trackers.give_up_deaf(st)
-        self._dispatch(event)
+        if beat is None:
+            self._dispatch(event)
+        else:
+            trackers.heartbeat(st, beat)
         if st.chains.ended_jobs:
             chains.follow(st)
         if st.queues.ended_jobs or st.queues.news:
             queues.follow(st)
         self._apply_effects()
-        if isinstance(event, ev.HeartbeatReceived):
-            beat, tracker_id = event.heartbeat, TrackerId(event.heartbeat.tracker_id)
+        if beat is not None:
+            tracker_id = TrackerId(beat.tracker_id)
             tracker = st.cluster.trackers.get(tracker_id)
             late = tracker is not None and beat.sequence < tracker.sequence
             self._answer(tracker_id, late=late)
@@ -130,14 +135,12 @@ class JobTracker:
     def _dispatch(self, event: ev.Event) -> None:
         st = self.st
         match event:
-            case ev.HeartbeatReceived(beat):
-                trackers.heartbeat(st, beat)
-            case ev.AnswerAsked():
-                raise AssertionError("`handle` answers it")
-            case ev.OffersReceived():
-                offers.receive(st, event.offers)
             case ev.SlotUpdated():
                 slots.updated(st, event)
+            case ev.OffersReceived():
+                offers.receive(st, event.offers)
+            case ev.HeartbeatReceived() | ev.AnswerAsked():
+                raise AssertionError("`handle` answers it")
             case ev.Tick():
                 deadlines.tick(st)
             case ev.JobSubmitted():
@@ -213,7 +216,8 @@ class JobTracker:
     def _apply_effects(self) -> None:
         """Act on the changes: serve free slots, send news to reduces, suppress or revive offers."""
         st = self.st
-        slots.serve_free(st)
+        if st.slots.free:
+            slots.serve_free(st)
         if st.changes.reduces_began or st.changes.news:
             send_news(st)
         if st.subscription.connected:

@@ -106,7 +106,7 @@ def test_numbers_of_one_life_lie_above_those_of_the_one_before() -> None:
     life = 3
     box = mailbox.Mailboxes(mailbox.first_number(life))
     box.open("t")
-    box.put("t", [Announce()])
+    box["t"].put([Announce()])
     [numbered] = box.to_send("t") or []
     assert numbered.number > mailbox.first_number(life - 1) + mailbox.MAX_ACTIONS
 

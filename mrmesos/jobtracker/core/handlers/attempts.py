@@ -34,6 +34,7 @@ from mrmesos.wire.task import (
 LOSSES_MAX = 20
 """The job fails when a task has lost more than this many attempts or outputs."""
 STATUS_CHARACTERS = 200
+_MILLIS = {kind: f"MILLIS_{kind.plural}" for kind in TaskKind}
 COUNTERS_MAX = 5_000
 """The most distinct counters that one job may have, over all its tasks."""
 
@@ -105,7 +106,7 @@ def _finish_attempt(
         slot.attempt = None
         if slot.state is SlotState.RUNNING:
             came_free(st, slot)
-    job.count(f"MILLIS_{task.kind.plural}", max(0, round((st.now - attempt.start) * 1000)))
+    job.count(_MILLIS[task.kind], max(0, round((st.now - attempt.start) * 1000)))
     may_win = job.state is JobState.RUNNING and attempt in task.running
     if state is AttemptState.SUCCEEDED and may_win:
         _won(st, job, attempt)

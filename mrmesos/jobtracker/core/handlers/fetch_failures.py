@@ -95,10 +95,10 @@ def _reduce(
     st: State, attempt_id: str, tracker: Tracker
 ) -> tuple[TaskAttempt | None, JobInProgress | None]:
     attempt = st.attempts.get(attempt_id)
-    if attempt is None or attempt.tracker_id != tracker.id:
+    if attempt is None or attempt.task.kind is not TaskKind.REDUCE:
         return None, None
     job = st.jobs.get(attempt.task.job_id)
-    if job is None or not job.needs_map_outputs or attempt.task.kind is not TaskKind.REDUCE:
+    if job is None or attempt.tracker_id != tracker.id or not job.needs_map_outputs:
         return None, None
     return (None if attempt.kill_asked or attempt not in attempt.task.running else attempt), job
 

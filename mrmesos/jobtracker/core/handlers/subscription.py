@@ -34,6 +34,8 @@ def want_offers(st: State) -> None:
     if not wanted and flow.suppressed == roles:  # no work
         flow.new_work = False
         return
+    if wanted == roles and not flow.suppressed and not flow.new_work:  # all offers come already
+        return
     unwanted = roles - wanted - flow.suppressed
     if unwanted:
         flow.suppressed |= unwanted

@@ -46,7 +46,8 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     if tracker is None or tracker.ended is not None:
         return
     st.cluster.hear(tracker, st.now)
-    silence.heard(st, tracker)
+    if tracker.silent:
+        silence.heard(st, tracker)
     if tracker.url != beat.url:
         tracker.url = beat.url
         st.changes.tracker(tracker)
@@ -64,8 +65,9 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     fresh = beat.sequence > tracker.sequence
     if fresh:
         tracker.sequence = beat.sequence
+        here = tracker.slots
         for name in beat.slots:
-            if (slot := tracker.slots.get(SlotId(name))) is not None:
+            if (slot := here.get(SlotId(name))) is not None:
                 slot.listed, slot.missing_since = True, None
                 if slot.state is SlotState.LAUNCHING:
                     began(st, slot)
@@ -77,20 +79,21 @@ def heartbeat(st: State, beat: Heartbeat) -> None:
     for progress in beat.progress:
         attempts.progressed(st, progress, tracker)
         fetch_failures.progressed(st, progress, tracker)
-    listed = {SlotId(name) for name in beat.slots}
-    for slot in tracker.slots.values():
+    listed = set(map(SlotId, beat.slots))
+    as_known = listed == tracker.slots.keys()  # most heartbeats
+    for slot in tracker.slots.values() if not as_known else ():
         if slot.listed and slot.id not in listed and slot.missing_since is None:
             slot.missing_since = st.now
-    adopt(st, tracker, beat)
-    _end_strays(st, tracker, listed)
+    if st.recovery.unheard:
+        adopt(st, tracker, beat)
+    if tracker.strays or not as_known:
+        _end_strays(st, tracker, listed)
 
 
 def _end_strays(st: State, tracker: Tracker, listed: set[SlotId]) -> None:
     """Kill slots that still run although Mesos said that they ended. They would hold resources."""
     slots = st.cluster.slots  # `listed - slots.keys()` would go through all slots
     strays = [slot_id for slot_id in listed if slot_id not in slots]
-    if not strays and not tracker.strays:
-        return
     tracker.strays = {slot_id: tracker.strays.get(slot_id, st.now) for slot_id in sorted(strays)}
     for slot_id, since in tracker.strays.items():
         if st.now - since >= STRAY_SECONDS:

@@ -176,7 +176,8 @@ class JobInProgress:
     def wants_reduce(self) -> bool:
         """Whether a reduce waits and may run now (job.reduce.slowstart.completedmaps)."""
         return (
-            self.maps.done >= self.maps_for_reduces
+            bool(self.reduces.tasks)
+            and self.maps.done >= self.maps_for_reduces
             and self.state is JobState.RUNNING
             and len(self.reduces.pending) > 0
             and not self.waits.reduces_blocked
@@ -235,7 +236,8 @@ class JobInProgress:
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to one of the job's own counters."""
-        self.counters.own[name] = bounded(self.counters.own.get(name, 0) + amount)
+        own = self.counters.own
+        own[name] = bounded(own.get(name, 0) + amount)
 
     def task_won(self, attempt: TaskAttempt, now: float) -> None:
         """An attempt is the first of its task to succeed."""

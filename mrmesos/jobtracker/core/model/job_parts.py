@@ -44,7 +44,7 @@ class TaskSet:
     tasks: list[TaskInProgress] = field(default_factory=list)
     pending: PendingTasks = field(default_factory=lambda: PendingTasks(()))
     """The tasks that wait."""
-    counts: Counter[TaskState] = field(default_factory=Counter)
+    counts: dict[TaskState, int] = field(default_factory=lambda: dict.fromkeys(TaskState, 0))
     """How many of them are in each state. The tasks' own transitions write it."""
     over: float | None = None
     """When the last one was done. None while any is not done."""
@@ -82,7 +82,7 @@ class TaskSet:
         """Check the invariants. `running` are the job's attempts that run, by id."""
         tasks, pending = self.tasks, self.pending
         counts = Counter(task.state for task in tasks)
-        assert self.counts == counts, (self.counts, counts)
+        assert counts == Counter(self.counts), (self.counts, counts)
         assert len(pending) == counts[TaskState.PENDING]
         for task in tasks:
             assert (task in pending) == (task.state is TaskState.PENDING), task.story

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from sys import intern
@@ -215,7 +214,7 @@ class TaskInProgress:
     pending_since: float = 0.0
     story: list[str] = field(default_factory=list)
     notes: ChangeListener = NOBODY
-    counts: Counter[TaskState] | None = None
+    counts: dict[TaskState, int] | None = None
     """How many tasks of its TaskSet are in each state. None if it is in no set."""
     key: int = 0
     """The number of a free task in its queue."""
@@ -257,7 +256,8 @@ class TaskInProgress:
         )
         self.transition(TaskState.RUNNING, now, f"{name} on {tracker.hostname}, {slot_id}")
         self.attempts.append(attempt)
-        del self.attempts[:-ATTEMPTS_KEPT]
+        if len(self.attempts) > ATTEMPTS_KEPT:
+            del self.attempts[0]
         self.running = (*self.running, attempt)
         self.notes.attempt(attempt)
         return attempt
@@ -314,9 +314,11 @@ class TaskInProgress:
 
     def transition(self, state: TaskState, now: float, why: str) -> None:
         """Change to `state`. Raises BadTransition if TASK_TRANSITIONS does not allow it."""
-        self.story.append(f"{now:.3f} {self.state} -> {state}: {why}")
-        del self.story[:-STORY_LINES]
-        TASK_TRANSITIONS.check(self, self.state, state, self.story)
+        story = self.story
+        story.append(f"{now:.3f} {self.state} -> {state}: {why}")
+        if len(story) > STORY_LINES:
+            del story[0]
+        TASK_TRANSITIONS.check(self, self.state, state, story)
         if self.counts is not None:
             self.counts[self.state] -= 1
             self.counts[state] += 1

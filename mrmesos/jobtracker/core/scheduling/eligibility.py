@@ -107,6 +107,8 @@ class Eligibility:
 
     def roles(self, hungry: JobSet, all_roles: frozenset[str]) -> frozenset[str]:
         """The roles of `all_roles` that a job in the set `hungry` may use."""
+        if not hungry:
+            return frozenset()
         if hungry & ~self.special:
             return all_roles
         wanted: set[str] = set()

@@ -69,7 +69,8 @@ def find_task(
     """
     if index.trials and tracker is not None and on_trial(tracker):
         return NOTHING
-    index.flush()
+    if not index.hungry:
+        return NOTHING
     if index.only_elsewhere(agent):
         wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))
         return NOTHING if next(wait_here, None) is None else NOT_YET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -77,6 +78,11 @@ class Deadlines:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, int, JobEntry]] = []
         self._number = 0
+
+    @property
+    def next(self) -> float:
+        """A time before which none is due."""
+        return self._heap[0][0] if self._heap else math.inf
 
     def add(self, deadline: float, entry: JobEntry, jobs: int) -> None:
         """Add the deadline of the job's present wait. `jobs` is the number of jobs in the index."""

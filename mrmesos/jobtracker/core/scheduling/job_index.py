@@ -178,8 +178,9 @@ class JobIndex:
 
     def no_backup(self, task: TaskInProgress) -> None:
         """See JobListener."""
-        self.backups.pop(task, None)
-        self.unheard.pop(task, None)
+        for those in (self.backups, self.unheard):
+            if those:
+                those.pop(task, None)
 
     def flush(self) -> None:
         """Update the sets for all jobs that changed."""
@@ -206,7 +207,7 @@ class JobIndex:
             pending.done_hosts.clear()
         if not wants and entry.clock.forget():
             self._file_clock(entry)
-        if not len(job.reduces.pending):
+        if entry.crowded_since is not None and not len(job.reduces.pending):
             entry.crowded_since = None
         reduces = len(job.running_reduces)
         maps = len(job.running) - reduces
@@ -255,8 +256,9 @@ class JobIndex:
     @property
     def hungry(self) -> bool:
         """Whether a task waits and may run now, or a running task wants another attempt."""
-        self.flush()
-        return bool(self.maps | self.reduces) or bool(self.backups or self.unheard)
+        if self._touched:
+            self.flush()
+        return bool(self.maps or self.reduces or self.backups or self.unheard)
 
     def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
         """The roles of `roles` whose resources a task waits for."""
@@ -315,8 +317,9 @@ class JobIndex:
     def advance(self, now: float) -> None:
         """Set the time, and end the waits whose deadline has come."""
         self.now = now
-        for entry in self._deadlines.due(now):
-            self._over(entry)
+        if now >= self._deadlines.next:
+            for entry in self._deadlines.due(now):
+                self._over(entry)
 
     def pass_over(self, jobs: JobSet) -> bool:
         """These jobs pass over a chance, although their maps would fit. Returns whether one of them

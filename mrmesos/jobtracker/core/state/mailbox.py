@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from mrmesos.wire.heartbeat import Action, MapOutputs, Numbered
 
@@ -50,28 +51,32 @@ class Mailbox:
     def put(self, actions: Iterable[Action]) -> None:
         """Append actions. News of map outputs joins unsent news of the same job."""
         for action in actions:
-            last = self._waiting[-1] if self._waiting else None
-            if (
-                isinstance(action, MapOutputs)
-                and last is not None
-                and last.number > self._sent
-                and isinstance(last.action, MapOutputs)
-                and last.action.job_id == action.job_id
-            ):
-                # Append in place: a job of 10,000 maps must not copy this list 10,000 times. Nobody
-                # else holds the list before it is sent.
-                last.action.outputs.extend(action.outputs)
-                continue
             if isinstance(action, MapOutputs):
+                if self._joined(action):
+                    continue
                 action = MapOutputs(action.job_id, list(action.outputs))
             self._waiting.append(Numbered(self._next, action))
             self._next += 1
 
+    def _joined(self, news: MapOutputs) -> bool:
+        """Append news to the last action, if that is unsent news of the same job."""
+        last = self._waiting[-1] if self._waiting else None
+        if last is None or last.number <= self._sent or not isinstance(last.action, MapOutputs):
+            return False
+        if last.action.job_id != news.job_id:
+            return False
+        # Append in place: a job of 10,000 maps must not copy this list 10,000 times. Nobody else
+        # holds the list before it is sent.
+        last.action.outputs.extend(news.outputs)
+        return True
+
     def acknowledge(self, number: int) -> None:
         """Drop the actions up to `number` that were sent: the TaskTracker has carried them out."""
-        done = min(number, self._sent)
-        while self._waiting and self._waiting[0].number <= done:
-            self._waiting.popleft()
+        waiting = self._waiting
+        if waiting:
+            done = min(number, self._sent)
+            while waiting and waiting[0].number <= done:
+                waiting.popleft()
 
     @property
     def full(self) -> bool:
@@ -85,12 +90,9 @@ class Mailbox:
 
     def to_send(self) -> list[Numbered]:
         """The first unacknowledged actions, in order. They count as sent from now on."""
-        if not self._waiting:  # most answers
+        if not self._waiting:
             return []
-        actions = [
-            numbered
-            for numbered, _ in zip(self._waiting, range(MAX_ACTIONS_OF_ANSWER), strict=False)
-        ]
+        actions = list(islice(self._waiting, MAX_ACTIONS_OF_ANSWER))
         self._sent = max(self._sent, actions[-1].number)
         return actions
 
@@ -121,13 +123,9 @@ class Mailboxes:
         """The TaskTracker is gone, or no longer ours."""
         self._boxes.pop(tracker_id, None)
 
-    def put(self, tracker_id: str, actions: Iterable[Action]) -> bool:
-        """Add actions. Returns False if the TaskTracker is unknown."""
-        box = self._boxes.get(tracker_id)
-        if box is None:
-            return False
-        box.put(actions)
-        return True
+    def find(self, tracker_id: str) -> Mailbox | None:
+        """The mailbox of a TaskTracker. None if the TaskTracker is unknown."""
+        return self._boxes.get(tracker_id)
 
     def acknowledge(self, tracker_id: str, number: int) -> None:
         """The TaskTracker has carried out all actions up to `number`."""

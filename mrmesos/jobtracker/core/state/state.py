@@ -107,9 +107,11 @@ class State:
 
         If the TaskTracker is gone, nothing happens.
         """
-        if self.mailboxes.put(tracker_id, actions):
+        box = self.mailboxes.find(tracker_id)
+        if box is not None:
+            box.put(actions)
             self.out.woken[tracker_id] = None
-            if self.mailboxes[tracker_id].full:
+            if box.full:
                 self.out.deaf[tracker_id] = None
 
     def forget_mailbox(self, tracker_id: TrackerId) -> None:
@@ -121,7 +123,7 @@ class State:
         """The commands of the event, in order."""
         box = self.out
         out, box.commands = box.commands, []
-        if (written := self.changes.take(self)) is not None:
+        if self.changes.on and (written := self.changes.take(self)) is not None:
             out.insert(0, written)
         if box.woken:
             out += [WakeTracker(tracker_id) for tracker_id in box.woken]

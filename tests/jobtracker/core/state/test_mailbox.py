@@ -148,10 +148,10 @@ def test_a_tracker_that_never_listens_fills_its_box(monkeypatch: pytest.MonkeyPa
 def test_unknown_and_forgotten_trackers() -> None:
     boxes = Mailboxes()
     assert boxes.to_send("t") is None
-    assert not boxes.put("t", [EndSlot("s")])
+    assert boxes.find("t") is None
     boxes.open("t")
     boxes.open("t")
-    assert boxes.put("t", [EndSlot("s")])
+    boxes["t"].put([EndSlot("s")])
     assert boxes.to_send("t") == [Numbered(1, EndSlot("s"))]
     boxes.open("t")
     assert boxes.to_send("t") == [Numbered(1, EndSlot("s"))]
