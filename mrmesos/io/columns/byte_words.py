@@ -7,8 +7,9 @@ import pyarrow as pa
 
 WORD = 8
 """Bytes of a word."""
-# Mask at index n: keeps the first n bytes of a big-endian word.
+# Masks at index n: they keep the first n bytes of a big-endian and of a little-endian word.
 _KEEP = np.array([((1 << 64) - 1) ^ ((1 << (64 - 8 * n)) - 1) for n in range(9)], np.uint64)
+_KEEP_LITTLE = np.array([(1 << (8 * n)) - 1 for n in range(9)], np.uint64)
 
 
 def bytes_column(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,7 +41,7 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, offset: int 
     everywhere = np.ndarray((most + 1,), ">u8", data, strides=(1,))
     here = starts + offset if offset else starts
     whole = int(lengths.min()) >= offset + WORD
-    left = None if whole else np.clip(lengths - offset, 0, WORD)
+    left = None if whole else lengths - offset
     if left is not None and offset:
         here = np.where(left > 0, here, 0)
     behind = np.flatnonzero(here > most)  # fewer than eight bytes are left after these starts
@@ -52,17 +53,32 @@ def word(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, offset: int 
         shifted = words[behind] << ((over % WORD) * 8).astype(np.uint64)
         words[behind] = np.where(over < WORD, shifted, 0)
     if left is not None:
-        words &= _KEEP[left]
+        words &= _KEEP.take(left, mode="clip")
+    return words
+
+
+def whole_words(data: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The eight bytes from each start on as a little-endian number; all must be in the buffer."""
+    everywhere = np.ndarray((len(data) - WORD + 1,), "<u8", data, strides=(1,))
+    words: np.ndarray = everywhere[starts].astype(np.uint64, copy=False)
     return words
 
 
 def first_words(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`word` for values that are adjacent in memory, as in a column.
+    """The first eight bytes of every value as a little-endian number, padded with zeros.
 
-    Faster for values of one length: a strided view replaces the gather.
+    The values must be adjacent in memory, as in a column. A strided view replaces the gather if all
+    have one length.
     """
-    width = int(lengths[0]) if len(lengths) else 0
-    if width < WORD or not bool((lengths == width).all()):
-        return word(data, starts, lengths)
-    rows = np.ndarray((len(starts),), ">u8", data, int(starts[0]), strides=(width,))
-    return rows.astype(np.uint64)
+    if not len(starts):
+        return np.empty(0, np.uint64)
+    width = int(lengths[0])
+    if width >= WORD and bool((lengths == width).all()):
+        rows = np.ndarray((len(starts),), "<u8", data, int(starts[0]), strides=(width,))
+        return rows.astype(np.uint64)
+    most = len(data) - WORD
+    words = whole_words(data, np.minimum(starts, most))
+    near = int(np.searchsorted(starts, most, "right"))  # fewer than eight bytes are left from here
+    words[near:] >>= ((starts[near:] - most) * 8).view(np.uint64)
+    words &= _KEEP_LITTLE.take(lengths, mode="clip")
+    return words
