@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -88,7 +89,8 @@ def text_blocks(
     if isinstance(fmt, TextInput) and fmt.delimiter:
         blocks = record_blocks(piece, fmt.delimiter, batch_bytes, fmt.max_line_bytes, text)
     else:
-        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, text)
+        whole = isinstance(fmt, TextInput) and fmt.blocks
+        blocks = line_blocks(piece, batch_bytes, fmt.max_line_bytes, text, all_newlines=not whole)
     as_utf8 = is_utf8(fmt.encoding) or read_as_utf8(fmt.encoding, parsed=False)
     return unmarked(blocks) if as_utf8 else blocks
 
@@ -196,8 +198,8 @@ def _records(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
 
 def _whole(block: LineBlock, fmt: TextInput) -> pa.RecordBatch:
     """The block as one record."""
-    if len(block.data) > block.max_line:
-        line_spans(block)  # checks the lengths of lines
+    if len(block.data) > block.max_line:  # then check the lengths of lines
+        line_spans(replace(block, newlines=np.flatnonzero(block.data == NEWLINE)))
     value = _array(np.array([len(block.data)]), block.data, pa.binary())
     if is_utf8(fmt.encoding):
         with contextlib.suppress(pa.ArrowInvalid):  # rare; decoded below

@@ -31,7 +31,8 @@ Positions = npt.NDArray[np.int64]
 class LineBlock:
     """Whole lines: their bytes, the positions of the newlines, and the block's file offset.
 
-    Only the last line of a file may lack its newline.
+    Only the last line of a file may lack its newline. A caller that needs no lines may get only
+    some of the newlines.
     """
 
     uri: str
@@ -44,9 +45,11 @@ class LineBlock:
 
 
 def line_blocks(
-    piece: FileSlice, batch_bytes: int, max_line: int, text: AsText
+    piece: FileSlice, batch_bytes: int, max_line: int, text: AsText, *, all_newlines: bool = True
 ) -> Iterator[LineBlock]:
     """The lines of the slice in blocks of about `batch_bytes`. A longer line is a larger block.
+
+    Without `all_newlines`, most blocks have only their first and last newline.
 
     A file that was cut and turns out to be compressed, or in UTF-16, is read whole by the slice at
     its start; the other slices are then empty.
@@ -73,7 +76,9 @@ def line_blocks(
             if left <= batch_bytes:  # the last chunk; read on for the end of its last line
                 want = max(left, 0) + min(_PAST_END, batch_bytes)
             data = source.read_behind(tail, want)
-            newlines = np.flatnonzero(data[len(tail) :] == NEWLINE) + len(tail)
+            # Only in the last chunk, a newline in the middle may be the one that ends the slice.
+            some = left > batch_bytes and not all_newlines
+            newlines = _newlines(data[len(tail) :], some) + len(tail)
             if source.ended and cut_off and source.position < end:
                 raise shorter(piece.uri, source.position, end)
             if skipping:
@@ -106,6 +111,18 @@ def line_blocks(
                 yield LineBlock(piece.uri, first, data[:cut], newlines, max_line)
                 first += cut
             tail = data[cut:]
+
+
+def _newlines(data: Bytes, only_ends: bool) -> Positions:
+    """The positions of all newlines, or of the first and the last."""
+    found = data == NEWLINE
+    if not only_ends:
+        return np.flatnonzero(found)
+    first = int(found.argmax()) if len(found) else 0
+    if not len(found) or not found[first]:
+        return np.empty(0, np.int64)
+    last = len(found) - 1 - int(found[::-1].argmax())
+    return np.array([first, last] if first < last else [first], np.int64)
 
 
 def unmarked(blocks: Iterator[LineBlock]) -> Iterator[LineBlock]:

@@ -29,6 +29,13 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
 }
+
+
+def is_text(data: bytes) -> bool:
+    """Whether the reader takes these bytes for text in an encoding that contains ASCII."""
+    return not (not_text(data) or wide_encoding(data))
+
+
 # Bytes that make difficult cases: line ends, halves of characters, invalid bytes.
 TEXT = (
     st.lists(
@@ -51,7 +58,7 @@ TEXT = (
         max_size=40,
     )
     .map(b"".join)
-    .filter(lambda data: not (not_text(data) or wide_encoding(data)))
+    .filter(is_text)
 )
 on_files = settings(
     max_examples=150,
@@ -144,9 +151,17 @@ def test_blocks_are_whole_lines_with_their_ends(
     assert records(splits, TextInput(blocks=True), batch) == wanted
 
 
+def test_blocks_may_be_longer_than_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"ab\n" * 100)
+    splits = cuts(str(path), 300, 120)
+    found = records(splits, TextInput("", max_line_bytes=2, blocks=True), 30)
+    assert b"".join(cast(bytes, block) for _, block in found) == path.read_bytes()
+
+
 @on_files
 @given(
-    members=st.lists(TEXT, min_size=1, max_size=3),
+    members=st.lists(TEXT, min_size=1, max_size=3).filter(lambda texts: is_text(b"".join(texts))),
     suffix=st.sampled_from(sorted(COMPRESS)),
     batch=st.integers(1, 30),
 )
