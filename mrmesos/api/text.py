@@ -68,12 +68,12 @@ def _white_space(data: _Bytes, is_text: bool) -> _Mask:
     import numpy as np
 
     # Unsigned bytes wrap around, so one comparison checks both ends of a range.
-    space: _Mask = data - np.uint8(9) <= 4
-    if not is_text:
-        space |= data == 32
-        return space
-    space |= data - np.uint8(28) <= 4
-    if int(np.max(data)) >= 0xC2:
+    last = 27 if is_text else 31  # of the control characters that are no white space
+    if int(np.min(data)) >= 9 and int(np.min(data - np.uint8(14))) > last - 14:
+        space: _Mask = data <= 32
+    else:
+        space = (data - np.uint8(9) <= 4) | (data - np.uint8(last + 1) <= 31 - last) | (data == 32)
+    if is_text and int(np.max(data)) >= 0xC2:
         for lead, lasts in _WIDE_SPACES.items():
             if lead[0] in data:
                 _mark(space, data, lead, lasts)
