@@ -135,14 +135,14 @@ def fold_groups(
         values = _fold_columns(column, spans, how, n)
     if order is None and len(spans) - 1 == batch.num_rows:
         return _in_columns(batch, batch, values, field)
-    starts = spans[:-1] if order is None else order[spans[:-1]]
+    starts = spans[:-1] if order is None else order.take(spans[:-1])
     columns = [name for name in (KEY, SORT) if name in batch.schema.names]
     return _in_columns(batch, take(batch.select(columns), starts), values, field)
 
 
 def _reordered(column: pa.Array, order: np.ndarray) -> pa.Array:
     if pa.types.is_int64(column.type) and not column.null_count:
-        return pa.array(column.to_numpy()[order])  # numpy's gather is twice as fast as Arrow's
+        return pa.array(column.to_numpy().take(order))  # numpy is twice as fast as Arrow here
     return column.take(pa.array(order))
 
 

@@ -191,8 +191,8 @@ def _folded(
         starts = np.arange(len(order) + 1)
         return Hashed(fold_groups(batch, order, starts, how, n), found)
     are_codes = SORT in batch.schema.names
-    order, starts = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
-    return Hashed(fold_groups(batch, order, starts, how, n), hashes[order[starts[:-1]]])
+    order, starts, found = group_by_hash(sort_column(batch), hashes, are_codes=are_codes)
+    return Hashed(fold_groups(batch, order, starts, how, n), found)
 
 
 def _repeat(keys: pa.Array, records: int) -> bool:
@@ -225,7 +225,7 @@ def _numbered(batch: pa.RecordBatch, how: Fold, n: int) -> Hashed | None:
         return Hashed(pa.RecordBatch.from_arrays(columns, schema=schema), hashes)
     rank = np.empty(len(keys), np.uint16)
     rank[by_hash] = np.arange(len(keys), dtype=np.uint16)
-    order = np.argsort(rank[codes], kind="stable")  # numpy sorts 16-bit integers by radix
+    order = np.argsort(rank.take(codes), kind="stable")  # numpy sorts 16-bit integers by radix
     starts = np.zeros(len(keys) + 1, np.int64)
     np.cumsum(counts, out=starts[1:])
     return Hashed(fold_groups(batch, order, starts, how, n), hashes)
@@ -233,21 +233,23 @@ def _numbered(batch: pa.RecordBatch, how: Fold, n: int) -> Hashed | None:
 
 def group_by_hash(
     column: pa.Array, hashes: Hashes, *, are_codes: bool = False
-) -> tuple[Rows, Rows]:
+) -> tuple[Rows, Rows, Hashes]:
     """The rows of a sort column in the order of their hashes, with equal keys together; stable.
 
     Codes of keys (`are_codes`) are hashed by value, and a text has the hash of its bytes. So
     different codes of any length may have one hash.
 
-    Also returns the start of each key in that order, and the end. Different keys with the same hash
-    stay separate.
+    Also returns the start of each key in that order, and the end, and the hashes of the keys.
+    Different keys with the same hash stay separate.
     """
     order, found = _in_hash_order(hashes)
     differs = found[1:] != found[:-1]
     if not _tells_apart(column, order, differs, 0 if are_codes else _INJECTIVE):
-        return _group_by_key(column, hashes)
+        order, starts = _group_by_key(column, hashes)
+        return order, starts, hashes.take(order.take(starts[:-1]))
     ends = [0, len(order)] if len(order) else [0]
-    return order, np.insert(np.array(ends, np.int64), 1, np.flatnonzero(differs) + 1)
+    starts = np.insert(np.array(ends, np.int64), 1, np.flatnonzero(differs) + 1)
+    return order, starts, found.take(starts[:-1])
 
 
 def _in_hash_order(hashes: Hashes) -> tuple[Rows, Hashes]:
@@ -258,11 +260,12 @@ def _in_hash_order(hashes: Hashes) -> tuple[Rows, Hashes]:
     """
     rows = len(hashes)
     mask = np.uint64((1 << rows.bit_length()) - 1)
-    both = (hashes & ~mask) | np.arange(rows, dtype=np.uint64)
+    both = hashes & ~mask
+    both |= np.arange(rows, dtype=np.uint64)
     both.sort()
     both &= mask
     order: Rows = both.view(np.int64)
-    found = hashes[order]
+    found: Hashes = hashes.take(order)
     wrong = np.flatnonzero(found[1:] < found[:-1])
     if len(wrong) > _MENDED_MAX:
         order = order[np.argsort(found, kind="stable")]
@@ -288,13 +291,13 @@ def _tells_apart(
     if column.null_count:
         return _compared(column, order, differs)
     if not is_binary_like(column):
-        numbers = as_integers(column)[order]
+        numbers = as_integers(column).take(order)
         return bool((differs | (numbers[1:] == numbers[:-1])).all())
     sizes = _sizes(column)
     least, most = int(np.min(sizes, initial=255)), int(np.max(sizes, initial=0))
     if least == most <= injective:
         return True
-    found = sizes[order]
+    found = sizes.take(order)
     if not bool((differs | (found[1:] == found[:-1])).all()):
         return False
     return most <= injective or _same_text(column, order, ~differs & (found[1:] > injective))
@@ -304,7 +307,10 @@ def _sizes(column: pa.Array) -> npt.NDArray[np.uint8]:
     """Lengths of texts as one byte each (255 for longer ones), so that many fit the caches."""
     _, offset_buffer, _ = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, len(column) + 1, column.offset * 4)
-    return np.minimum(np.diff(offsets), 255).astype(np.uint8)
+    sizes = offsets[1:] - offsets[:-1]
+    if int(np.max(sizes, initial=0)) > 255:
+        np.minimum(sizes, 255, out=sizes)
+    return sizes.astype(np.uint8)
 
 
 def _same_text(column: pa.Array, order: Rows, doubtful: npt.NDArray[np.bool_]) -> bool:

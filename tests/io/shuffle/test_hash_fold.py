@@ -122,9 +122,10 @@ def test_rows_are_grouped_in_the_order_of_hashes(keys: list[Any]) -> None:
         return
     column = sort_column(with_sort_column(encode_pairs(keys, [0] * len(keys))))
     hashes = hash_column(column)
-    order, starts = group_by_hash(column, hashes)
+    order, starts, of_keys = group_by_hash(column, hashes)
     assert sorted(order.tolist()) == list(range(len(keys)))
     assert bool((hashes[order][1:] >= hashes[order][:-1]).all())
+    assert of_keys.tolist() == hashes[order[starts[:-1]]].tolist()
     groups = [order[a:b].tolist() for a, b in pairwise(starts.tolist())]
     assert all(group == sorted(group) for group in groups)  # stable
     names = [{canonical(keys[row]) for row in group} for group in groups]
@@ -139,9 +140,10 @@ def test_hashes_that_agree_in_all_but_their_last_bits_are_put_in_order() -> None
         hashes = rng.integers(0, 1 << 63, 20_000).astype(np.uint64) << np.uint64(20)
         rows = rng.choice(20_000, 2 * few, replace=False)
         hashes[rows[:few]] = hashes[rows[few:]] | np.uint64(1)
-        order, starts = group_by_hash(pa.array(hashes), hashes)
+        order, starts, of_keys = group_by_hash(pa.array(hashes), hashes)
         assert np.array_equal(order, np.argsort(hashes, kind="stable"))
-        assert len(starts) - 1 == len(np.unique(hashes))
+        assert len(starts) - 1 == len(of_keys)
+        assert np.array_equal(of_keys, np.unique(hashes))
 
 
 def test_bytes_of_one_length_have_hashes_of_their_own() -> None:
