@@ -53,17 +53,22 @@ def text_lines(batch: pa.RecordBatch, separator: str) -> pa.Buffer | bytes:
     if keys.null_count or values.null_count:
         some = pc.or_(keys.is_valid(), values.is_valid())
         keys, values = keys.filter(some), values.filter(some)
-    newline = pa.scalar(b"\n", pa.large_binary())
     if not len(keys):
         return b""
     if keys.null_count or values.null_count:
         both = pc.and_(keys.is_valid(), values.is_valid())
-        between = pc.if_else(both, pa.scalar(separator.encode(), pa.large_binary()), b"")
+        between = pc.if_else(both, _scalar(separator.encode()), b"")
         keys, values = keys.fill_null(b""), values.fill_null(b"")
+        lines = pc.binary_join_element_wise(keys, between, values, _scalar(b""))
     else:
-        between = pa.scalar(separator.encode(), pa.large_binary())
-    nothing = pa.scalar(b"", pa.large_binary())
-    return content(pc.binary_join_element_wise(keys, between, values, newline, nothing))
+        lines = pc.binary_join_element_wise(keys, values, _scalar(separator.encode()))
+    # To join the lines costs a fifth of what two more columns would cost.
+    every = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    return b"".join((content(pc.binary_join(every, _scalar(b"\n"))), b"\n"))
+
+
+def _scalar(text: bytes) -> pa.Scalar:
+    return pa.scalar(text, pa.large_binary())
 
 
 def content(texts: pa.Array) -> pa.Buffer:
