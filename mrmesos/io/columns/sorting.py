@@ -15,6 +15,8 @@ _SIGN = np.uint64(1 << 63)
 _NAN = np.uint64((1 << 64) - 1)
 _PREFIX_BYTES = 256
 _NEAR_ROWS = 1 << 15
+_MANY_ROWS = 1 << 10
+_FEW_RUNS = 4
 
 
 def ordered_bits(doubles: np.ndarray) -> np.ndarray:
@@ -140,33 +142,48 @@ def argsort(column: pa.Array) -> np.ndarray:
 
 
 def stable_order(numbers: np.ndarray) -> np.ndarray:
-    """`np.argsort(numbers, kind="stable")` by the faster of two methods.
+    """`np.argsort(numbers, kind="stable")` for int64 and uint64, two to four times as fast.
 
-    numpy's stable sort is faster if long runs are already in order or most numbers repeat.
-    Otherwise its vectorised unstable sort is faster, even with a second sort that orders ties.
+    numpy sorts plain 64-bit numbers with vector instructions. So each number goes to the high bits,
+    and its row to the low ones. If the lowest bits of the numbers do not fit, those that are equal
+    without these bits are sorted again, some at a time.
     """
     rows = len(numbers)
+    if rows < _MANY_ROWS:
+        return np.argsort(numbers, kind="stable")
     descents = int(np.count_nonzero(numbers[1:] < numbers[:-1]))
     if descents == 0:
         return np.arange(rows)
-    if descents * 64 < rows or rows < 1024 or rows >= 1 << 32 or _repeats(numbers):
-        return np.argsort(numbers, kind="stable")
-    order = np.argsort(numbers)
-    found = numbers.take(order)
-    differs = found[1:] != found[:-1]
-    if differs.all():
+    if descents < _FEW_RUNS:
+        return np.argsort(numbers, kind="stable")  # it merges runs
+    least = numbers.min()
+    above = (numbers - least).view(np.uint64)  # wraps around to the right difference
+    omitted = max(0, int(above.max()).bit_length() + rows.bit_length() - 64)
+    order, upper = _in_order_of_upper_bits(above, omitted)
+    if not omitted:
         return order
-    rank = np.zeros(rows, np.uint64)
-    np.cumsum(differs, out=rank[1:], dtype=np.uint64)
-    both = (rank << np.uint64(32)) | order.astype(np.uint64)
+    for some in _together(upper):
+        found = above.take(order[some])
+        if bool((found[1:] < found[:-1]).any()):
+            rank = np.zeros(len(found), np.uint64)
+            np.cumsum(upper[some][1:] != upper[some][:-1], out=rank[1:], dtype=np.uint64)
+            rank <<= np.uint64(omitted)
+            rank |= found & np.uint64((1 << omitted) - 1)
+            within, _ = _in_order_of_upper_bits(rank, 0)
+            order[some] = order[some].take(within)
+    return order
+
+
+def _in_order_of_upper_bits(numbers: np.ndarray, omitted: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows in the stable order of `numbers >> omitted`, and these sorted."""
+    bits = np.uint64(len(numbers).bit_length())
+    both = numbers >> np.uint64(omitted)
+    both <<= bits
+    both |= np.arange(len(numbers), dtype=np.uint64)
     both.sort()
-    return (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
-
-
-def _repeats(numbers: np.ndarray) -> bool:
-    """Whether most numbers of a sample repeat, like the words of a text."""
-    sample = numbers[:: len(numbers) // 512]
-    return len(np.unique(sample)) * 2 < len(sample)
+    order = both & ((np.uint64(1) << bits) - np.uint64(1))
+    both >>= bits
+    return order.view(np.int64), both
 
 
 def _argsort_bytes(column: pa.Array) -> np.ndarray:
@@ -180,7 +197,7 @@ def _argsort_bytes(column: pa.Array) -> np.ndarray:
         first = word(data, starts, lengths, done)
     done += WORD
     order = stable_order(first)
-    spots, tied = _tied(first[order], lengths[order], done)
+    spots, tied = _tied(first.take(order), lengths, order, done)
     for some in _together(tied):
         rows = order[spots[some]]
         order[spots[some]] = rows[_order_of_ties(column, rows, tied[some], done)]
@@ -232,7 +249,7 @@ def _order_of_ties(column: pa.Array, rows: np.ndarray, tied: np.ndarray, done: i
         within = stable_order(number)
         order[spots] = here[within]
         done += step
-        left, tied = _tied(number[within], length[within], done)
+        left, tied = _tied(number.take(within), length, within, done)
         spots = spots[left]
     return order
 
@@ -258,13 +275,18 @@ def _not_alike(
     return spots, tied[spots]
 
 
-def _tied(words: np.ndarray, lengths: np.ndarray, compared: int) -> tuple[np.ndarray, np.ndarray]:
+def _tied(
+    words: np.ndarray, lengths: np.ndarray, order: np.ndarray, compared: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of rows that are still tied after sorting by `words`, and their groups.
 
-    `compared` is the number of bytes compared so far. Tied rows of one length are equal if that
-    length is within `compared`.
+    `words` are sorted, and `lengths` are in the order of before. `compared` is the number of bytes
+    compared so far. Tied rows of one length are equal if that length is within `compared`.
     """
     same = words[1:] == words[:-1]
+    if not same.any():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    lengths = lengths.take(order)
     unsettled = same & ((lengths[1:] != lengths[:-1]) | (lengths[1:] > compared))
     if not unsettled.any():
         return np.empty(0, np.int64), np.empty(0, np.int64)

@@ -180,6 +180,19 @@ def test_stable_order_of_many_numbers(different: int, runs: int) -> None:
     assert (stable_order(array) == np.argsort(array, kind="stable")).all()
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+@pytest.mark.parametrize("high", [1, 30, 1 << 20])
+@pytest.mark.parametrize("rows", [1 << 10, 100_000])
+def test_numbers_that_differ_in_their_lowest_bits(kind: type, high: int, rows: int) -> None:
+    """Beside the row there is no room for these bits."""
+    random = np.random.default_rng(7)
+    upper, lower = (random.integers(0, most, rows, np.uint64) for most in (high, 1 << 9))
+    array = ((upper << np.uint64(44)) | lower).view(kind)
+    array[0] = np.iinfo(kind).min
+    array[1] = np.iinfo(kind).max
+    assert (stable_order(array) == np.argsort(array, kind="stable")).all()
+
+
 def test_texts_and_bytes_of_many_rows() -> None:
     random = np.random.default_rng(7)
     keys = [
