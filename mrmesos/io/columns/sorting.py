@@ -14,7 +14,7 @@ from mrmesos.io.columns.byte_words import WORD, bytes_column, word
 _SIGN = np.uint64(1 << 63)
 _NAN = np.uint64((1 << 64) - 1)
 _PREFIX_BYTES = 256
-_NEAR_ROWS = 1 << 15
+_NEAR_ROWS = 1 << 13
 _MANY_ROWS = 1 << 10
 _FEW_RUNS = 4
 
@@ -186,12 +186,16 @@ def _in_order_of_upper_bits(numbers: np.ndarray, omitted: int) -> tuple[np.ndarr
     return order.view(np.int64), both
 
 
-def _argsort_bytes(column: pa.Array) -> np.ndarray:
-    """Sort by the first eight bytes as one number, then the rows that tie, some at a time."""
+def _argsort_bytes(column: pa.Array, done: int = 0) -> np.ndarray:
+    """Sort by eight bytes as one number, then the rows that tie, some at a time.
+
+    All values are equal in their first `done` bytes.
+    """
     data, starts, lengths = bytes_column(column)
     longest = int(lengths.max())
-    done = 0
-    first = word(data, starts, lengths)
+    if longest <= done:  # they differ only in trailing zero bytes: the shorter value comes first
+        return np.argsort(lengths, kind="stable")
+    first = word(data, starts, lengths, done)
     while done + WORD < longest and first.min() == first.max():
         done += WORD  # all values share this prefix, like URLs
         first = word(data, starts, lengths, done)
@@ -200,7 +204,8 @@ def _argsort_bytes(column: pa.Array) -> np.ndarray:
     spots, tied = _tied(first.take(order), lengths, order, done)
     for some in _together(tied):
         rows = order[spots[some]]
-        order[spots[some]] = rows[_order_of_ties(column, rows, tied[some], done)]
+        # The column may be larger than the processor's caches, but this part of it is not.
+        order[spots[some]] = rows[_order_of_ties(column.take(pa.array(rows)), done)]
     return order
 
 
@@ -217,62 +222,15 @@ def _together(tied: np.ndarray) -> Iterator[slice]:
         first = end
 
 
-def _order_of_ties(column: pa.Array, rows: np.ndarray, tied: np.ndarray, done: int) -> np.ndarray:
-    """Indices that sort `rows` stably within groups that are equal in their first `done` bytes."""
-    if len(rows) <= 2 * _NEAR_ROWS:
-        # The column may be larger than the processor's caches, but this part of it is not.
-        column, rows = column.take(pa.array(rows)), np.arange(len(rows))
-    data, starts, lengths = bytes_column(column)
-    starts, lengths = starts[rows], lengths[rows]
-    order = np.arange(len(rows))
-    spots, tied = np.arange(len(rows)), tied - tied[0]
-    if int(lengths.max()) > done + WORD:
-        spots, tied = _not_alike(data, starts, lengths, tied, done)
-    while len(spots):
-        here = order[spots]
-        length = lengths[here]
-        if int(length.max()) <= done:
-            # They differ only in trailing zero bytes: the shorter value comes first.
-            order[spots] = here[np.lexsort((length, tied))]
-            break
-        if done > _PREFIX_BYTES:
-            table = pa.table({"group": tied, "key": column.take(pa.array(rows[here]))})
-            keys = [("group", "ascending"), ("key", "ascending")]
-            order[spots] = here[pc.sort_indices(table, sort_keys=keys).to_numpy()]
-            break
-        # One number has the group and, below it, as many bytes as fit.
-        bits = int(tied[-1]).bit_length()
-        step = (64 - bits) // 8
-        number = word(data, starts[here], length, done) >> np.uint64(8 * (WORD - step))
-        if bits:
-            number |= tied.astype(np.uint64) << np.uint64(64 - bits)
-        within = stable_order(number)
-        order[spots] = here[within]
-        done += step
-        left, tied = _tied(number.take(within), length, within, done)
-        spots = spots[left]
-    return order
+def _order_of_ties(column: pa.Array, done: int) -> np.ndarray:
+    """Indices that sort a slice of `_together`, whose groups are equal in their first `done` bytes.
 
-
-def _not_alike(
-    data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, tied: np.ndarray, done: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and groups without the groups of equal values; compares from byte `done` on.
-
-    Equal values are already in order. Finding them costs a fraction of sorting word by word.
-    Returns all positions if many values differ.
+    Arrow compares whole values. That costs less than further words if the values are in the caches.
     """
-    together = tied[1:] == tied[:-1]
-    differs = (lengths[1:] != lengths[:-1]) | (lengths[1:] > _PREFIX_BYTES)
-    for offset in range(done, min(int(lengths.max()), _PREFIX_BYTES), WORD):
-        if np.count_nonzero(differs & together) * 4 > len(tied):
-            return np.arange(len(tied)), tied
-        here = word(data, starts, lengths, offset)
-        differs |= here[1:] != here[:-1]
-    unlike = np.zeros(int(tied[-1]) + 1, np.bool_)
-    unlike[tied[1:][differs & together]] = True
-    spots = np.flatnonzero(unlike[tied])
-    return spots, tied[spots]
+    if len(column) > _NEAR_ROWS and done < _PREFIX_BYTES:
+        return _argsort_bytes(column, done)
+    found: np.ndarray = pc.array_sort_indices(column).to_numpy()
+    return found
 
 
 def _tied(
