@@ -101,7 +101,10 @@ def own() -> list[System]:
             f"{OURS}-sum",
             "mrmesos, a Python mapper and the aggregate `Sum`",
             python,
-            {Operation.GROUPSUM: f"{groupsum}:GroupSumAggregate"},
+            {
+                **dict.fromkeys(COUNTING, jobs / "wordsum.py"),
+                Operation.GROUPSUM: f"{groupsum}:GroupSumAggregate",
+            },
             ours=True,
         ),
         System(

@@ -109,6 +109,7 @@ def test_the_loops_mappers_are_the_jobs() -> None:
     loop = ROOT / "benchmarks" / "peers" / "loop.py"
     wordcount = ROOT / "examples" / "wordcount" / "wordcount.py"
     assert body(loop, "Tokenize") == body(wordcount, "Tokenize")
+    assert body(loop, "Tokenize") == body(ROOT / "benchmarks" / "jobs" / "wordsum.py", "Tokenize")
     assert body(loop, "Parse") == body(ROOT / "benchmarks" / "jobs" / "groupsum.py", "Parse")
 
 

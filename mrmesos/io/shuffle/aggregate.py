@@ -46,6 +46,7 @@ __all__ = [
     "AggregateOverflowError",
     "combine_with",
     "each_alone",
+    "each_repeated",
     "fold",
     "fold_groups",
 ]
@@ -112,6 +113,30 @@ def fold(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
 def each_alone(batch: pa.RecordBatch, how: Fold, n: int = 1) -> pa.RecordBatch:
     """A partial result of every record."""
     return fold_groups(batch, None, np.arange(batch.num_rows + 1), how, n)
+
+
+def each_repeated(batch: pa.RecordBatch, times: np.ndarray, how: Fold) -> pa.RecordBatch | None:
+    """A partial result of every record. `times` says how often each record came.
+
+    None if a product cannot tell it: for values other than integers of 32 bits, and some folds.
+    """
+    values = batch.column(VALUE)
+    if how in ("min", "max"):
+        return each_alone(batch, how)
+    if how == "sum" and _are_small(values):
+        folded = pa.array(values.to_numpy() * times)
+    elif how == "count_all" or (how == "count" and not values.null_count):
+        folded = pa.array(times)
+    else:
+        return None
+    return _in_columns(batch, batch, folded)
+
+
+def _are_small(values: pa.Array) -> bool:
+    if not pa.types.is_int64(values.type) or values.null_count:
+        return False
+    numbers = values.to_numpy()
+    return int(np.max(np.abs(numbers), initial=0)) < 1 << 31
 
 
 def fold_groups(

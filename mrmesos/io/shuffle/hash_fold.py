@@ -78,6 +78,7 @@ class HashFold:
         self._max_bytes = max_bytes
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = self._waiting_bytes = 0
+        self._waiting_fold: Fold = first
         self._held: list[Hashed] = []
         self._held_bytes = 0
         self._is_folded = True
@@ -92,13 +93,15 @@ class HashFold:
         self._fold()
         return self._held_bytes <= min(most, self._max_bytes // 2)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add records."""
+    def add(self, batch: pa.RecordBatch, *, partial: bool = False) -> None:
+        """Add records, or partial results."""
         if not batch.num_rows:
             return
-        waiting = self._waiting
-        if waiting and not waiting[-1].schema.equals(batch.schema, check_metadata=True):
+        waiting, fold = self._waiting, self._merge if partial else self._first
+        same = fold == self._waiting_fold
+        if waiting and not (same and waiting[-1].schema.equals(batch.schema, check_metadata=True)):
             self._absorb()
+        self._waiting_fold = fold
         waiting.append(batch)
         self._waiting_rows += batch.num_rows
         self._waiting_bytes += _bytes_of(batch)
@@ -118,10 +121,11 @@ class HashFold:
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         self._is_folded = not self._held
-        piece = _numbered(batch, self._first, self._n) if self._repeat else None
+        fold = self._waiting_fold
+        piece = _numbered(batch, fold, self._n) if self._repeat else None
         if piece is None:
             alone = self._unfolded > 0
-            piece = _folded(batch, _hashes(batch), self._first, self._n, alone=alone)
+            piece = _folded(batch, _hashes(batch), fold, self._n, alone=alone)
             if alone:
                 self._unfolded -= 1
                 self._is_folded = False

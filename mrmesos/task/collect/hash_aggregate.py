@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
@@ -12,12 +13,14 @@ from mrmesos.api.job import Job
 from mrmesos.conf import Conf, sort_buffer_bytes
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import MAX_KERNEL_BYTES
+from mrmesos.io.shuffle.aggregate import each_repeated
 from mrmesos.io.shuffle.grouping import Grouping
 from mrmesos.io.shuffle.hash_fold import Hashed, HashFold
 from mrmesos.io.shuffle.hash_partition import partition_of
 from mrmesos.io.shuffle.unsorted import UnsortedWriter
+from mrmesos.task.collect.counted_pairs import CountedPairs
 from mrmesos.task.collect.map_output import Partition, in_place, remove_output
-from mrmesos.task.drivers.record_feed import Groups, Pair
+from mrmesos.task.drivers.record_feed import Counts, Pair
 
 
 def hashed_aggregate(job: Job) -> type[Aggregate] | None:
@@ -50,8 +53,10 @@ class AggregateSink:
         self._encoder = encoder
         self._work_dir = work_dir
         most = min(sort_buffer_bytes(conf), MAX_KERNEL_BYTES)
+        self._aggregate = aggregate
         self._fold = HashFold(aggregate, aggregate.initial, most)
         self._writer = UnsortedWriter(work_dir, num_partitions, conf=conf)
+        self._counted = CountedPairs(encoder, self._hold, self.write_batch)
         self._taken = self._taken_bytes = self._given = 0
 
     def write_pairs(self, keys: list[Any], values: list[Any]) -> None:
@@ -59,17 +64,31 @@ class AggregateSink:
             self.write_batch(batch)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._add(batch, batch.num_rows, partial=False)
+
+    def _add(self, batch: pa.RecordBatch, pairs: int, *, partial: bool) -> None:
         if not self._fold.has_room(batch):
             self._write_run()
-        self._fold.add(batch)
-        self._taken += batch.num_rows
+        self._fold.add(batch, partial=partial)
+        self._taken += pairs
         self._taken_bytes += batch.nbytes
 
-    def groups(self) -> Groups | None:
-        return None
+    def groups(self) -> Counts | None:
+        return self._counted.counts()
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
-        raise NotImplementedError("an aggregate is folded from batches")
+        del rows  # the counts know them
+        grown = self._counted.counted(ended=odd is not None)
+        if odd is not None:
+            self.write_pairs([odd[0]], [odd[1]])
+        return grown
+
+    def _hold(self, batch: pa.RecordBatch, numbers: np.ndarray, _: object) -> bool:
+        partial = each_repeated(batch, numbers, self._aggregate.initial)
+        if partial is None:
+            return False
+        self._add(partial, int(numbers.sum()), partial=True)
+        return True
 
     def _write_run(self) -> None:
         parts = [(each.batch, self._partitions(each)) for each in self._fold.take()]
@@ -83,6 +102,7 @@ class AggregateSink:
         return self._partition(folded.batch)
 
     def finish(self) -> dict[str, int]:
+        self._counted.finish()
         self._write_run()
         return in_place(self._writer.finish(), self._work_dir) | {
             "MAP_OUTPUT_BYTES": self._taken_bytes,

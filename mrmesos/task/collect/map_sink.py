@@ -32,6 +32,7 @@ from mrmesos.io.shuffle.hash_partition import hash_partition
 from mrmesos.io.shuffle.range_partition import range_partition
 from mrmesos.io.shuffle.sortbuffer import MapOutputWriter
 from mrmesos.task.collect.combine import Combiner, ReducerCombiner, make_combiner
+from mrmesos.task.collect.counted_combine import CountedCombine
 from mrmesos.task.collect.counted_pairs import CountedPairs
 from mrmesos.task.collect.hash_aggregate import AggregateSink, hashed_aggregate
 from mrmesos.task.collect.map_output import Partition, in_place, remove_output
@@ -141,11 +142,13 @@ class ShuffleSink:
         self._by_value = True
         self._looked = False
         self._counted: CountedPairs | None = None
+        self._counted_combine: CountedCombine | None = None
         self._counting = False
         if isinstance(combiner, ReducerCombiner):
             # The sort buffer begins to fill while the counts are still in memory.
             most = min(sort_buffer_bytes(conf) // 2, MAX_KERNEL_BYTES)
-            self._counted = CountedPairs(combiner, encoder, most, self._put, self.write_batch)
+            self._counted_combine = CountedCombine(combiner, most, self._put)
+            self._counted = CountedPairs(encoder, self._counted_combine.hold, self.write_batch)
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -251,8 +254,9 @@ class ShuffleSink:
             self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
     def finish(self) -> dict[str, int]:
-        if self._counted is not None:
+        if self._counted is not None and self._counted_combine is not None:
             self._counted.finish()
+            self._counted_combine.write()
         self._flush_groups()
         self._flush()
         counters = in_place(self._writer.finish(), self._work_dir)

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrmesos.api import Job, Mapper, Reducer
+from mrmesos.api import Count, Job, Mapper, Max, Mean, Min, Reducer, Sum, TopK
+from mrmesos.io.columns.schema import RecordTypeError
+from mrmesos.io.shuffle.exact_folds import AggregateOverflowError
 from mrmesos.local.run_job import run_job
-from mrmesos.task.collect import counted_pairs
+from mrmesos.task.collect import counted_combine, counted_pairs
+from mrmesos.task.collect.counted_pairs import CountedPairs
+from mrmesos.task.collect.hash_aggregate import AggregateSink
 from mrmesos.task.drivers.record_feed import Counts
 
 VALUES: dict[str, Any] = {
@@ -73,8 +77,80 @@ def test_every_value_arrives_once(lines: list[list[tuple[str, str]]], keys: int,
     expected = sorted(run_job(Plain, given, splits=2).records)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counted_pairs, "_KEYS", keys)
-        patch.setattr(counted_pairs, "_ROWS_HELD", held)
+        patch.setattr(counted_combine, "_ROWS_HELD", held)
         assert sorted(run_job(Combined, given, splits=2).records) == expected
+
+
+NUMBERS: dict[str, Any] = {
+    "one": 1,
+    "minus": -3,
+    "yes": True,
+    "half": 0.5,
+    "none": None,
+    "large": (1 << 31) - 1,
+    "too-large": 1 << 31,
+    "longest": (1 << 63) - 1,
+}
+
+
+class NumberPairs(Mapper):
+    """A line is a name of NUMBERS and keys."""
+
+    def map(self, key: int, line: str) -> Iterator[tuple[str, Any]]:
+        name, *keys = line.split()
+        for each in keys:
+            yield each, NUMBERS[name]
+
+
+AGGREGATES = [Sum, Count, Min, Max, Mean, TopK]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    aggregate=st.sampled_from(AGGREGATES),
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(["one"] * 9 + list(NUMBERS)), st.lists(st.sampled_from("abcdef"))
+        ),
+        max_size=20,
+    ),
+    keys=st.integers(1, 6),
+)
+def test_an_aggregate_of_counted_pairs_has_the_same_results(
+    aggregate: type[Any], lines: list[tuple[str, list[str]]], keys: int
+) -> None:
+    class Folded(Job):
+        mapper, reducer = NumberPairs, aggregate
+
+    texts = [" ".join([name, *line]) for name, line in lines]
+
+    def outcome() -> list[str]:
+        try:
+            return sorted(map(repr, run_job(Folded, texts, splits=2).records))
+        except (RecordTypeError, AggregateOverflowError) as error:
+            return [type(error).__name__]  # Mean: integers with booleans, sums above 64 bits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CountedPairs, "counts", lambda _: None)
+        expected = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counted_pairs, "_KEYS", keys)
+        assert outcome() == expected
+
+
+@pytest.mark.parametrize("aggregate", [Sum, Count, Min, Max])
+def test_counted_pairs_of_an_aggregate_become_no_columns(
+    monkeypatch: pytest.MonkeyPatch, aggregate: type[Any]
+) -> None:
+    class Folded(Job):
+        mapper, reducer = Tokenize, aggregate
+
+    monkeypatch.setattr(AggregateSink, "write_batch", None)
+    result = run_job(Folded, ["the cat and the dog and the bird"] * 5_000, splits=2)
+    task = result.counters["task"]
+    assert (task["MAP_OUTPUT_RECORDS"], task["COMBINE_INPUT_RECORDS"]) == (40_000, 40_000)
+    once = aggregate in (Min, Max)
+    assert dict(result.records)["the"] == (1 if once else 15_000)
 
 
 class Tokenize(Mapper):
@@ -127,7 +203,7 @@ class Bounded(Job):
 
 def test_a_combiner_gets_no_list_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counted_pairs, "_ROWS", 100)
-    monkeypatch.setattr(counted_pairs, "_ROWS_HELD", 30_000)
+    monkeypatch.setattr(counted_combine, "_ROWS_HELD", 30_000)
     Lengths.longest.clear()
     result = run_job(Bounded, ["a a a a b"] * 20_000, splits=1)
     assert dict(result.records) == {"a": 80_000, "b": 20_000}

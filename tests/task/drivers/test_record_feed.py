@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mrmesos.api import Job, Mapper, Reducer
 from mrmesos.local.run_job import run_job
-from mrmesos.task.collect import counted_pairs, map_sink
+from mrmesos.task.collect import counted_combine, counted_pairs, map_sink
 from mrmesos.task.drivers.record_feed import (
     MAX_PAIRS,
     ChunkSize,
@@ -163,7 +163,7 @@ class Counting(Job):
 def test_folding_changes_no_sum(numbers: list[float], rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counted_pairs, "_KEYS", rows)
-        patch.setattr(counted_pairs, "_ROWS_HELD", 3 * rows)
+        patch.setattr(counted_combine, "_ROWS_HELD", 3 * rows)
         patch.setattr(map_sink, "_GROUPS_ROWS", rows)
         patch.setattr(map_sink, "_FOLD_ROWS", rows)
         lines = [

@@ -1,0 +1,74 @@
+"""Calls a per-record combiner for counted pairs, with iterators that repeat the value.
+
+A HashFold first adds up the counts of many dicts (see `counted_pairs`). So the combiner gets each
+key once, as long as the counts fit the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from mrmesos.api.aggregates import Count
+from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.schema import KEY, VALUE
+from mrmesos.io.columns.sortkey import drop_sort_column
+from mrmesos.io.shuffle.hash_fold import HashFold
+from mrmesos.task.collect.combine import ReducerCombiner
+
+_ROWS_HELD = 1 << 23
+"""Most pairs in the HashFold. A combiner that keeps the values of a key gets no longer list."""
+
+Put = Callable[[Iterable[pa.RecordBatch]], None]
+
+
+class CountedCombine:
+    """Counts by key, within `max_bytes`. `put` takes what the combiner makes of them."""
+
+    def __init__(self, combiner: ReducerCombiner, max_bytes: int, put: Put) -> None:
+        self._combiner = combiner
+        self._put = put
+        self._schema: pa.Schema | None = None  # of the pairs in the fold
+        self._value: object = None
+        self._column: pa.Array = pa.nulls(1)  # of this value
+        self._fold = HashFold(Count, Count.merge, max_bytes)
+        self._held = 0
+
+    def hold(self, batch: pa.RecordBatch, numbers: np.ndarray, value: object) -> bool:
+        """Add pairs of one value. `numbers` has how often each came."""
+        schema = batch.schema
+        same = self._schema is not None and self._schema.equals(schema, check_metadata=True)
+        if not same or value is not self._value:
+            self.write()
+            self._schema, self._value = schema, value
+            self._column = batch.column(VALUE).slice(0, 1)
+        fields = [schema.field(KEY), pa.field(VALUE, pa.int64())]
+        columns = [batch.column(KEY), pa.array(numbers)]
+        given = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+        rows = int(numbers.sum())
+        if self._held + rows > _ROWS_HELD or not self._fold.has_room(given):
+            self.write()
+        self._fold.add(given)
+        self._held += rows
+        return True
+
+    def write(self) -> None:
+        """Empty the fold. The combiner gets keys with several pairs."""
+        self._held = 0
+        for each in self._fold.take():
+            batch = drop_sort_column(each.batch)
+            counts = batch.column(VALUE).to_numpy()
+            self._put(self._pairs(batch.column(KEY), counts))
+
+    def _pairs(self, keys: pa.Array, counts: np.ndarray) -> Iterator[pa.RecordBatch]:
+        assert self._schema is not None
+        single = keys.take(pa.array(np.flatnonzero(counts == 1)))
+        if len(single):
+            values = self._column.take(pa.array(np.zeros(len(single), np.int64)))
+            yield pa.RecordBatch.from_arrays([single, values], schema=self._schema)
+        rows = np.flatnonzero(counts > 1)
+        repeated = decode_column(keys.take(pa.array(rows)), self._schema.field(KEY))
+        (value,) = decode_column(self._column, self._schema.field(VALUE))
+        yield from self._combiner.fold_counts(repeated, value, counts[rows].tolist())
