@@ -22,6 +22,7 @@ from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 NEWLINE, RETURN = 10, 13
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COUNTED_MAX, _COUNTED_AT_ONCE = 1 << 28, 1 << 20  # to number the line of a bad row
+_NEAR = 4 << 10
 _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last line
 
 Positions = npt.NDArray[np.int64]
@@ -115,14 +116,11 @@ def line_blocks(
 
 def _newlines(data: Bytes, only_ends: bool) -> Positions:
     """The positions of all newlines, or of the first and the last."""
-    found = data == NEWLINE
-    if not only_ends:
-        return np.flatnonzero(found)
-    first = int(found.argmax()) if len(found) else 0
-    if not len(found) or not found[first]:
-        return np.empty(0, np.int64)
-    last = len(found) - 1 - int(found[::-1].argmax())
-    return np.array([first, last] if first < last else [first], np.int64)
+    if only_ends and len(data) > 2 * _NEAR:
+        ends = [np.flatnonzero(part == NEWLINE) for part in (data[:_NEAR], data[-_NEAR:])]
+        if len(ends[0]) and len(ends[1]):
+            return np.array([ends[0][0], ends[1][-1] + len(data) - _NEAR], np.int64)
+    return np.flatnonzero(data == NEWLINE)
 
 
 def unmarked(blocks: Iterator[LineBlock]) -> Iterator[LineBlock]:

@@ -151,12 +151,18 @@ def test_blocks_are_whole_lines_with_their_ends(
     assert records(splits, TextInput(blocks=True), batch) == wanted
 
 
-def test_blocks_may_be_longer_than_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("longest", [2, 900, 30_000])
+def test_large_blocks_are_whole_lines(tmp_path: Path, longest: int) -> None:
+    sizes = np.random.default_rng(7).integers(0, longest, 600_000 // longest)
     path = tmp_path / "in"
-    path.write_bytes(b"ab\n" * 100)
-    splits = cuts(str(path), 300, 120)
-    found = records(splits, TextInput("", max_line_bytes=2, blocks=True), 30)
-    assert b"".join(cast(bytes, block) for _, block in found) == path.read_bytes()
+    path.write_bytes(b"".join(b"x" * size + b"\n" for size in sizes.tolist()))
+    size = path.stat().st_size
+    fmt = TextInput("", max_line_bytes=longest, blocks=True)  # a block may be longer than a line
+    found = records(cuts(str(path), size, 70_000), fmt, 20_000)
+    texts = [cast(bytes, block) for _, block in found]
+    assert b"".join(texts) == path.read_bytes()
+    assert all(block.endswith(b"\n") for block in texts)
+    assert len(texts) >= size // max(20_000 + longest, 70_000)
 
 
 @on_files
