@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -112,3 +113,11 @@ def test_cuts_that_somebody_names() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             check_cuts(column(keys), 2 if words.startswith("2") else 3)
+
+
+@pytest.mark.parametrize("number", [1, 3, 64, 65, 300])
+def test_few_cuts_and_many(number: int) -> None:
+    texts = [f"{each * 7919 % 10_000:04d}" for each in range(2_000)]
+    cuts = sorted(texts[:number])
+    found = range_partition(pa.array(texts), pa.array(cuts))
+    assert found.tolist() == [bisect_right(cuts, text) for text in texts]
