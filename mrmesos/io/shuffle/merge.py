@@ -29,6 +29,7 @@ MERGE_BATCH_ROWS = 1 << 16
 MERGE_BATCH_BYTES = 4 << 20
 WHOLE_GROUP_BYTES = 256 << 20
 """Most bytes of one key's records in a call of a BatchReducer."""
+_NEAR_ROWS = 64
 
 
 _Rank = tuple[int, Any]
@@ -166,6 +167,18 @@ def group_spans(batch: pa.RecordBatch) -> np.ndarray:
     return np.insert(np.array(ends, np.int64), 1, changes(sort_column(batch)))
 
 
+def _last_start(batch: pa.RecordBatch) -> int:
+    """The start of the last group of a sorted batch. For most, a few rows at the end decide it."""
+    column, rows, near = sort_column(batch), int(batch.num_rows), _NEAR_ROWS
+    while near < rows:
+        found = changes(column.slice(rows - near))
+        if len(found):
+            return rows - near + int(found[-1])
+        near *= _NEAR_ROWS
+    found = changes(column)
+    return int(found[-1]) if len(found) else 0
+
+
 def same_key(last: pa.RecordBatch, first: pa.RecordBatch) -> bool:
     """Whether the last row of one batch and the first row of the next have equal keys."""
     one, other = last.slice(last.num_rows - 1, 1), first.slice(0, 1)
@@ -288,7 +301,7 @@ def whole_groups(
     tail: list[pa.RecordBatch] = []  # the last group, which may continue
     ready_bytes = tail_bytes = 0
     for batch in _filled(batches):
-        last_start = int(group_spans(batch)[-2])
+        last_start = _last_start(batch)
         if tail and not same_key(tail[-1], batch):
             ready, ready_bytes = ready + tail, ready_bytes + tail_bytes
             tail, tail_bytes = [], 0

@@ -203,6 +203,14 @@ def test_a_group_goes_on_though_its_type_changes() -> None:
     assert list(grouped([numbered([])])) == []
 
 
+@pytest.mark.parametrize("last", [1, 63, 64, 65, 150, 500])
+def test_a_long_last_group_is_kept_for_the_next_batch(last: int) -> None:
+    keys = [number // 3 for number in range(500 - last)] + [1000] * (last + 20)
+    batch = encode_pairs(keys, keys)
+    found = list(whole_groups([batch.slice(0, 500), batch.slice(500)], batch_bytes=1))
+    assert [each.num_rows for each in found] == [rows for rows in (500 - last, last + 20) if rows]
+
+
 @given(key_lists(), st.integers(1, 9), st.integers(1, 400))
 def test_whole_groups(keys: list[Any], rows: int, batch_bytes: int) -> None:
     batch = in_order(numbered(keys))
