@@ -60,6 +60,13 @@ TEXT = (
     .map(b"".join)
     .filter(is_text)
 )
+
+
+def is_unmarked(data: bytes) -> bool:
+    """Whether the text has no byte order mark, which readers of UTF-8 drop."""
+    return not data.startswith(b"\xef\xbb\xbf")
+
+
 on_files = settings(
     max_examples=150,
     deadline=None,
@@ -116,7 +123,7 @@ def test_slices_of_any_size_give_every_line_once(
 
 
 @on_files
-@given(data=TEXT, piece=st.integers(1, 60), batch=st.integers(1, 30))
+@given(data=TEXT.filter(is_unmarked), piece=st.integers(1, 60), batch=st.integers(1, 30))
 def test_text_is_each_line_decoded(tmp_path: Path, data: bytes, piece: int, batch: int) -> None:
     path = tmp_path / "in"
     path.write_bytes(data)
