@@ -205,7 +205,7 @@ def _read(st: State, batch: _Batch) -> None:
             continue
         agent.free, agent.role = total(resources), group[0].role
         _remember_size(st, agent.free)
-        if st.cluster.see_size(agent, agent.free, st.settings.tracker):
+        if st.cluster.see_size(agent, agent.free):
             grown = True
             host_faults.seen(st, agent)
     if grown:

@@ -45,6 +45,11 @@ class Agent:
     """The resources of its last offers."""
     free: Amounts = field(default_factory=dict)
     """The part of `offered` that we could take. It was offered to `role`."""
+    given_back: dict[str, int] = field(default_factory=dict)
+    """Resources that our slots and TaskTrackers there gave back since the last offer, if that
+    came at `given_back_since`.
+    """
+    given_back_since: float = -math.inf
     role: str = "*"
     pace: float = 1.0
     """The speed of attempts here, relative to attempts of the same jobs elsewhere."""

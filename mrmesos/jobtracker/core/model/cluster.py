@@ -46,6 +46,10 @@ class Cluster:
     agents: dict[AgentId, Agent] = field(default_factory=dict)
     trackers: dict[TrackerId, Tracker] = field(default_factory=dict)
     slots: dict[SlotId, Slot] = field(default_factory=dict)
+    by_agent: dict[AgentId, dict[TrackerId, Tracker]] = field(default_factory=dict)
+    """All TaskTrackers of each agent, including those that are leaving."""
+    own: Amounts = field(default_factory=dict)
+    """The resources that a TaskTracker takes for itself."""
     hosts: dict[HostName, list[Agent]] = field(default_factory=dict)
     racks: dict[str, Rack] = field(default_factory=dict)
     rack_changes: int = 0
@@ -115,15 +119,15 @@ class Cluster:
             if not self.hosts[host]:
                 del self.hosts[host]
 
-    def see_size(self, agent: Agent, offered: Amounts, own: Amounts) -> bool:
-        """Note what an agent offers. A TaskTracker takes `own` of it if there is none yet; its CPUs
-        serve tasks, too. Returns whether it is more than ever before.
+    def see_size(self, agent: Agent, offered: Amounts) -> bool:
+        """Note what an agent offers. A TaskTracker takes a part of it if there is none yet; its
+        CPUs serve tasks, too. Returns whether it is more than ever before.
         """
         grown = False
         room, size = agent.room, agent.size
         for name, amount in offered.items():
             if amount > room.get(name, 0):
-                takes = 0 if name == "cpus" or agent.tracker is not None else own.get(name, 0)
+                takes = 0 if name == "cpus" or agent.tracker is not None else self.own.get(name, 0)
                 if amount - takes > room.get(name, 0):
                     room[name] = amount - takes
                     grown = True
@@ -133,6 +137,38 @@ class Cluster:
                 self.size[name] = self.size.get(name, 0) + more
                 grown = True
         return grown
+
+    def room(self, agent: Agent) -> dict[str, int]:
+        """The room for tasks on an agent, beside a TaskTracker, whose CPUs they use, too. The agent
+        has the most that it ever offered at once, or its last offers and the resources that our
+        TaskTrackers and slots held then.
+
+        After a restart of the JobTracker, agents offer only what our slots leave free. It may be
+        too much for a moment, because the journal has slots that have ended meanwhile.
+        """
+        trackers = self.by_agent.get(agent.id, {}).values()
+        held = [self.own for tracker in trackers if tracker.launched < agent.seen]
+        for tracker in trackers:
+            held += [slot.taken for slot in tracker.slots.values() if slot.launched < agent.seen]
+        if agent.given_back_since == agent.seen:
+            held.append(agent.given_back)
+        room = dict(agent.size)
+        if held:
+            now = dict(agent.free)
+            for amounts in held:
+                _add(now, amounts)
+            for name, amount in now.items():
+                room[name] = max(amount, room.get(name, 0))
+        room["mem"] = room.get("mem", 0) - self.own.get("mem", 0)
+        return room
+
+    def _gave_back(self, agent_id: AgentId, launched: float, amounts: Amounts) -> None:
+        agent = self.agents.get(agent_id)
+        if agent is None or launched >= agent.seen:
+            return
+        if agent.given_back_since != agent.seen:
+            agent.given_back_since, agent.given_back = agent.seen, {}
+        _add(agent.given_back, amounts)
 
     def avoid(self, agent: Agent, until: float) -> None:
         """Start nothing there for a while."""
@@ -161,7 +197,7 @@ class Cluster:
 
     def trackers_on(self, agent_id: AgentId) -> list[Tracker]:
         """All TaskTrackers of an agent, including those that are leaving."""
-        return [tracker for tracker in self.trackers.values() if tracker.agent_id == agent_id]
+        return list(self.by_agent.get(agent_id, {}).values())
 
     def add_tracker(self, tracker: Tracker) -> None:
         """A TaskTracker will be launched."""
@@ -171,6 +207,7 @@ class Cluster:
     def enter_tracker(self, tracker: Tracker) -> None:
         """Enter a TaskTracker here. The journal has its record already, or will be told of it."""
         self.trackers[tracker.id] = self.unsettled[tracker.id] = tracker
+        self.by_agent.setdefault(tracker.agent_id, {})[tracker.id] = tracker
         if tracker.heard is not None:
             self.by_heard[tracker.id] = tracker
 
@@ -193,7 +230,12 @@ class Cluster:
 
     def drop_tracker(self, tracker: Tracker) -> None:
         """A TaskTracker is forgotten."""
+        self._gave_back(tracker.agent_id, tracker.launched, self.own)
         del self.trackers[tracker.id]
+        there = self.by_agent[tracker.agent_id]
+        del there[tracker.id]
+        if not there:
+            del self.by_agent[tracker.agent_id]
         for those in (self.by_heard, self.unsettled, self.silent):
             those.pop(tracker.id, None)
         self.notes.tracker(tracker)
@@ -206,6 +248,7 @@ class Cluster:
 
     def drop_slot(self, slot: Slot) -> None:
         """A slot has ended."""
+        self._gave_back(slot.agent_id, slot.launched, slot.taken)
         self.slots.pop(slot.id, None)
         tracker = self.trackers.get(slot.tracker_id)
         if tracker is not None:
@@ -239,3 +282,10 @@ class Cluster:
             if agent.tracker is not None:
                 assert self.trackers.get(agent.tracker.id) is agent.tracker, agent
                 assert agent.tracker.state is not TrackerState.LEAVING, agent
+        there = {t.id: t for trackers in self.by_agent.values() for t in trackers.values()}
+        assert there == self.trackers
+
+
+def _add(sums: dict[str, int], amounts: Amounts) -> None:
+    for name, amount in amounts.items():
+        sums[name] = sums.get(name, 0) + amount

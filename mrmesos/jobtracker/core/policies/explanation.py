@@ -11,6 +11,7 @@ function in `_RULES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from mrmesos.jobtracker.core.model.agent import Agent
@@ -18,7 +19,6 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.policies import agent_reasons, silence
 from mrmesos.jobtracker.core.policies.host_faults import named
 from mrmesos.jobtracker.core.policies.quota import Quota
-from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, describe
@@ -150,14 +150,15 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     need, own = job.settings.need(kind), st.settings.tracker
     if not st.offers.largest:
         return None
-    nearest: dict[str, int] = {}
-    for size in (st.offers.largest, *(agent.size for agent in st.cluster.agents.values())):
-        fit = Fit(size, own, own["cpus"])
-        if fit.fits(need):
+    largest = dict(st.offers.largest)
+    largest["mem"] = largest.get("mem", 0) - own["mem"]
+    nearest, least = dict[str, int](), math.inf
+    for room in (largest, *(st.cluster.room(agent) for agent in st.cluster.agents.values())):
+        lacks = {n: a - room.get(n, 0) for n, a in need.items() if a > room.get(n, 0)}
+        if not lacks:
             return None
-        lacks = fit.lacks(need)
-        if not nearest or _part(lacks, need) < _part(nearest, need):
-            nearest = lacks
+        if (part := _part(lacks, need)) < least:
+            nearest, least = lacks, part
     words = (
         f"the largest offer seen had {describe(st.offers.largest)}, but a {kind} needs "
         f"{describe(need)}, and {describe({'mem': own['mem']})} for its TaskTracker"

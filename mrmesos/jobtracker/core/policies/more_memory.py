@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
@@ -112,18 +111,9 @@ def _largest_mb(st: State, job: JobInProgress) -> int:
     largest = 0
     for agent in st.cluster.agents.values():
         if job.suits(agent):
-            here = _size(agent, own) - own
+            here = st.cluster.room(agent).get("mem", 0)
             if cap is not None:
                 there = len(st.cluster.trackers) + (agent.tracker is None)
                 here = min(here, cap - own * there)
             largest = max(largest, here)
     return largest // 1000
-
-
-def _size(agent: Agent, own: int) -> int:
-    """What an agent has at least: the most that it offered at once, and what it holds of us now.
-
-    After a restart of the JobTracker, agents offer only what our slots leave free.
-    """
-    slots = agent.tracker.slots.values() if agent.tracker is not None else ()
-    return max([agent.size.get("mem", 0), *(each.capacity.get("mem", 0) + own for each in slots)])

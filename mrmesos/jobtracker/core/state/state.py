@@ -81,7 +81,7 @@ class State:
     """The last number in the names of slots and of TaskTrackers, and in the ids of jobs."""
 
     def __post_init__(self) -> None:
-        self.cluster.notes = self.changes
+        self.cluster.notes, self.cluster.own = self.changes, self.settings.tracker
         self.ended = EndedJobs(self.settings.retired_max)
         order = Fair(self.settings.pools) if self.settings.fair else Fifo()
         self.index = JobIndex(self.cluster, order)

@@ -30,6 +30,7 @@ from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import ErrorKind
 from tests.jobtracker.harness import SILENCE, Hands, launches, long, reducing, scalar, spec, started
+from tests.jobtracker.journaled import JournaledHands
 
 
 def reasons(hands: Hands, job_id: str, task: str = "") -> dict[Why, Reason]:
@@ -218,6 +219,27 @@ def test_a_job_that_no_agent_could_run_may_fail_at_once() -> None:
         assert error.kind is ErrorKind.SETTINGS
         assert error.message.startswith("the largest offer seen had ")
         assert kind in error.message
+
+
+def test_a_job_that_fits_an_agent_full_of_our_slots_is_possible() -> None:
+    """After a restart of the JobTracker, the agent offers only what they leave free."""
+    hands = JournaledHands()
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    hands.job(maps=2, map_memory_mb="1500")
+    hands.offer("a", cpus=4.1, mem=4000 + own)
+    assert len(hands.running) == 2
+    hands.beat(hands.tracker_of[next(iter(hands.running))])
+    hands.restart()
+    strict: dict[str, Any] = {"job.fail-if-impossible": "true"}
+    fits = hands.job(maps=1, map_memory_mb="4000", map_cpus="4", **strict)
+    large = hands.job(maps=1, map_memory_mb="4001", **strict)
+    wide = hands.job(maps=1, map_cpus="4.2", **strict)
+    hands.do(ev.Registered("framework"))
+    hands.now += 1
+    hands.offer("a", cpus=2.2, mem=1000)
+    hands.later(1)
+    states = [hands.core.st.jobs[job].state for job in (fits, large, wide)]
+    assert states == [JobState.RUNNING, JobState.ABORTING, JobState.ABORTING]
 
 
 @pytest.mark.parametrize("kind", ["map", "reduce"])

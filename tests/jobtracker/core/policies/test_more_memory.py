@@ -6,16 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrmesos.conf import Conf
-from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
 from mrmesos.jobtracker.core.policies.more_memory import LOST_SECONDS, more_mb
 from mrmesos.wire.heartbeat import EndSlot
 from mrmesos.wire.ids import AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState, MemoryRaised
 from mrmesos.wire.task import ErrorKind
-from tests.jobtracker.harness import STAMP, Hands, error, launches, long, of, started
+from tests.jobtracker.harness import Hands, error, launches, long, of, started
+from tests.jobtracker.journaled import JournaledHands
 
 MEMORY = error("used 1,100 MiB, over its limit", ErrorKind.MEMORY)
 
@@ -141,30 +139,45 @@ def test_a_container_over_its_limit_raises_the_jobs_in_it() -> None:
 
 
 def test_a_restart_keeps_it() -> None:
-    hands = Hands()
-    hands.core = JobTracker(Conf({}), STAMP, journal=True)
-    written: dict[Any, Any] = {}
-    do = hands.do
-
-    def noted(event: Any) -> Any:
-        commands = do(event)
-        for each in of(commands, WriteRecords):
-            written.update({record.filed_as: record for record in each.put})
-            for key in each.drop:
-                written.pop(key, None)
-        return commands
-
-    hands.do = noted  # type: ignore[method-assign]
-    hands.do(ev.Registered("framework"))
+    hands = JournaledHands()
     job = one_died(hands)
     hands.fail(long(job, "m0"), MEMORY)
     hands.offer("b", cpus=1.1, mem=16_384)
-    again = JobTracker(Conf({}), STAMP, journal=True)
-    again.restore(list(written.values()), hands.now + 1, life=1)
-    restored = again.st.jobs[job]
+    spec = hands.core.st.jobs[job].spec
+    hands.restart()
+    restored = hands.core.st.jobs[job]
     assert restored.settings.need(TaskKind.MAP)["mem"] == 2048_000
-    assert restored.spec == hands.core.st.jobs[job].spec
+    assert restored.spec == spec
     assert [attempt.memory_mb for attempt in restored.running.values()] == [2048]
+
+
+@pytest.mark.parametrize("strict", ["true", "false"])
+def test_after_a_restart_an_agent_has_what_our_slots_hold_there(strict: str) -> None:
+    """It offers only the rest. A job that needs more than that neither falls back nor fails."""
+    hands = JournaledHands()
+    own = hands.core.st.settings.tracker["mem"] // 1000
+    job = one_died(hands, **{"job_fail-if-impossible": strict})
+    hands.fail(long(job, "m0"), MEMORY)
+    assert need(hands, job) == 2048
+    other = hands.job(maps=2, map_memory_mb="1200", job_priority="HIGH")
+    hands.offer("full", cpus=2.1, mem=2500 + own)
+    hands.do(ev.AgentLost(AgentId("a")))
+    assert len(hands.running) == 2
+    tracker = hands.tracker_of[long(other, "m0")]
+    hands.restart()
+    hands.offer("full", cpus=0.1, mem=100)
+    hands.do(ev.Registered("framework"))
+    hands.beat(tracker)
+    for _ in range(10):
+        hands.offer("full", cpus=0.1, mem=100)
+        hands.later(LOST_SECONDS / 5)
+    hands.end(long(other, "m0"))
+    hands.update(hands.slots[tracker][0], "TASK_FINISHED")
+    hands.later(2 * LOST_SECONDS)  # and its resources are not offered yet
+    hands.offer("full", cpus=1.1, mem=1300)
+    hands.later(2 * LOST_SECONDS)
+    assert need(hands, job) == 2048
+    assert hands.core.st.jobs[job].state is JobState.RUNNING
 
 
 def raised_to_2048(**conf: Any) -> tuple[Hands, str, int]:
