@@ -13,6 +13,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from mrmesos.retrying import try_for
 from mrmesos.tasktracker.jobtracker.client import JobTrackerLink, NoAnswer
 from mrmesos.wire.heartbeat import Heartbeat, HeartbeatAnswer
 
@@ -100,28 +101,9 @@ class Heartbeats:
 
         Raises JobTrackerAway.
         """
-        try:
-            await self._beat()
-            return
-        except JobTrackerAway as problem:
-            logger.warning("%s; trying again", problem)
-        from tenacity import (  # takes time to import
-            AsyncRetrying,
-            before_sleep_log,
-            retry_if_exception_type,
-            stop_after_delay,
-            wait_random_exponential,
+        await try_for(
+            self._expiry_seconds, self._beat, JobTrackerAway, _LONGEST_BACKOFF_SECONDS, logger
         )
-
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(JobTrackerAway),
-            wait=wait_random_exponential(multiplier=0.05, max=_LONGEST_BACKOFF_SECONDS),
-            stop=stop_after_delay(self._expiry_seconds),
-            before_sleep=before_sleep_log(logger, logging.WARNING),
-            reraise=True,
-        ):
-            with attempt:
-                await self._beat()
 
     async def _beat(self) -> None:
         heartbeat = self._make()

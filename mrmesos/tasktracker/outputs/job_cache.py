@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +21,7 @@ import msgspec
 
 from mrmesos.conf import TASKTRACKER_CACHE_MB, TASKTRACKER_USERLOG_MB, Conf, ConfError
 from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
+from mrmesos.retrying import try_for
 from mrmesos.task.files.archives import BadArchive
 from mrmesos.task.files.file_cache import CacheFull, FileCache, delete
 from mrmesos.task.files.job_files import link
@@ -142,7 +143,8 @@ class JobCache:
             if again:
                 job = await self._fetch_once(job_id, _LAST_TRY_SECONDS)
             else:
-                job = await self._fetch_patiently(job_id)
+                fetch = partial(self._fetch_once, job_id, _TRY_SECONDS)
+                job = await try_for(self._give_up_seconds, fetch, _MAY_PASS, 1.0, logger)
         except _MAY_PASS as problem:
             self.files.release(job_id)
             self._give_up(job_id)
@@ -163,34 +165,6 @@ class JobCache:
         if len(self._given_up) >= _GIVEN_UP_MAX:
             self._given_up.clear()
         self._given_up.add(job_id)
-
-    async def _fetch_patiently(self, job_id: str) -> CachedJob:
-        """Try until it is fetched, or the time for it is over."""
-        began = time.monotonic()
-        try:
-            return await self._fetch_once(job_id, _TRY_SECONDS)
-        except _MAY_PASS as problem:
-            logger.warning("cannot fetch %s: %s; trying again", job_id, problem)
-        from tenacity import (  # takes time to import
-            AsyncRetrying,
-            before_sleep_log,
-            retry_if_exception_type,
-            stop_after_delay,
-            wait_random_exponential,
-        )
-
-        job: CachedJob | None = None
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_MAY_PASS),
-            wait=wait_random_exponential(multiplier=0.05, max=1),
-            stop=stop_after_delay(self._give_up_seconds - (time.monotonic() - began)),
-            before_sleep=before_sleep_log(logger, logging.WARNING),
-            reraise=True,
-        ):
-            with attempt:
-                job = await self._fetch_once(job_id, _TRY_SECONDS)
-        assert job is not None, "AsyncRetrying raises where no attempt succeeded"
-        return job
 
     async def _fetch_once(self, job_id: str, seconds: float) -> CachedJob:
         path = f"/api/v1/jobs/{job_id}/facts"
