@@ -277,6 +277,8 @@ def _job(
         job.transition(record.state)
     else:
         _outputs(st, job)
+        if job.settings.strict:
+            st.offers.unjudged.append(job.id)
     if problem is not None and job.state is JobState.RUNNING:  # only this release refuses it
         jobs.fail(st, job, problem)
     jobs.advance(st, job)

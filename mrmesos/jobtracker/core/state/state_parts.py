@@ -127,7 +127,7 @@ class MasterSubscription:
 class OfferFlow:
     """Which offers we get and want. Written by the JobTracker; `last`, `largest`, `taken` and
     `declined` by handlers/offers.py, `new_work` by the handlers that bring new work, and `unjudged`
-    by handlers/jobs.py.
+    by handlers/jobs.py and restore.py.
     """
 
     suppressed: frozenset[str] = frozenset()
@@ -139,7 +139,9 @@ class OfferFlow:
     largest: Amounts = field(default_factory=dict)
     """The largest offer of any agent so far."""
     unjudged: list[str] = field(default_factory=list)
-    """New jobs that fail if no agent can run them. The next offers decide, before a task starts."""
+    """New or restored jobs that fail if no agent can run them. The next offers decide, before a
+    task starts.
+    """
     taken: int = 0
     """How many offers were accepted."""
     declined: dict[str, int] = field(default_factory=dict)
