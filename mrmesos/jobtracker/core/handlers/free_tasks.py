@@ -272,8 +272,8 @@ def lost_task(st: State, queue: TaskQueue, spec: TaskSpec) -> None:
     _refuse(st, queue, spec, task_error(words, ErrorKind.LOST))
 
 
-def drop_all(st: State, queue: TaskQueue, job_id: str, error: AttemptError) -> None:
+def drop_all(st: State, queue: TaskQueue, job: JobInProgress, error: AttemptError) -> None:
     """All tasks of a job that could start now fail."""
-    for queued in list(queue.tasks.values()):
-        if queued.job_id == job_id and queued.task.state is TaskState.PENDING:
+    for queued in queue.of_job(job):
+        if queued.task.state is TaskState.PENDING:
             drop(st, queue, queued, error, error.message)

@@ -315,7 +315,7 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     report = report_of(job, st.cluster.trackers)
     st.changes.ended(job, st.ended.add(report))
     if job.spec.queue:
-        st.queues.ended_jobs.append((job.spec.queue, job.id))
+        st.queues.ended_jobs.append(job)
     if job.id in st.chains.of_job:
         st.chains.ended_jobs.append(job.id)
     st.emit(JobEnded(job.id, run_of(job, report, st.tails, st.profiles)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mrmesos.jobtracker.core.handlers import free_tasks, jobs
 from mrmesos.jobtracker.core.messages.commands import QueueEnded, QueueNews
 from mrmesos.jobtracker.core.messages.events import QueueSubmitted
+from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.task import TaskState
 from mrmesos.jobtracker.core.model.task_queue import TaskQueue
 from mrmesos.jobtracker.core.policies.explanation import impossible
@@ -127,9 +128,9 @@ def _end_if_done(st: State, queue: TaskQueue) -> None:
 def follow(st: State) -> None:
     """Act on the ends of jobs in this event, and tell clients of ends of tasks."""
     while st.queues.ended_jobs:
-        queue_id, job_id = st.queues.ended_jobs.pop(0)
-        if (queue := st.queues.live.get(queue_id)) is not None:
-            _job_ended(st, queue, job_id)
+        job = st.queues.ended_jobs.pop(0)
+        if (queue := st.queues.live.get(job.spec.queue)) is not None:
+            _job_ended(st, queue, job)
             _end_if_done(st, queue)
     for queue_id in st.queues.news:
         if queue_id in st.queues.live:
@@ -137,21 +138,21 @@ def follow(st: State) -> None:
     st.queues.news.clear()
 
 
-def _job_ended(st: State, queue: TaskQueue, job_id: str) -> None:
-    report = st.ended.get(job_id)
+def _job_ended(st: State, queue: TaskQueue, job: JobInProgress) -> None:
+    report = st.ended.get(job.id)
     error = report.status.error if report is not None else None
     if error is None:
-        how = queue.words or f"{job_id}, the job that held it, was killed"
+        how = queue.words or f"{job.id}, the job that held it, was killed"
         error = free_tasks.task_error(how, ErrorKind.LOST)
-    for queued in [each for each in queue.tasks.values() if each.job_id == job_id]:
+    for queued in queue.of_job(job):
         if queued.spec.key not in queue.tasks:
             continue  # it failed because one before it did
         if not queued.dropped:
             queue.drop(queued, error)
         free_tasks.over(st, queue, queued)
-    queue.jobs.pop(job_id, None)
+    queue.jobs.pop(job.id, None)
     for demanded, at in list(queue.by_demand.items()):
-        if at == job_id:
+        if at == job.id:
             del queue.by_demand[demanded]
 
 
@@ -170,7 +171,7 @@ def tick(st: State) -> None:
             job = st.jobs.get(job_id)  # a deadline above may have ended it
             if strict and job is not None and job.hungry and (words := impossible(st, job)):
                 error = free_tasks.task_error(words, ErrorKind.SETTINGS)
-                free_tasks.drop_all(st, queue, job_id, error)
+                free_tasks.drop_all(st, queue, job, error)
 
 
 def _seconds(st: State) -> str:

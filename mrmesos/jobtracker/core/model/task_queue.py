@@ -10,13 +10,16 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mrmesos.jobtracker.core.messages.journal_records import FreeTaskRecord, QueueRecord
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.transitions import Transitions
 from mrmesos.wire.queue import QueueSpec, QueueState, QueueStatus, TaskEnd, TaskSpec
 from mrmesos.wire.task import AttemptError, AttemptState, FreeResult
+
+if TYPE_CHECKING:
+    from mrmesos.jobtracker.core.model.job import JobInProgress
 
 QUEUE_TRANSITIONS = Transitions(
     "queue",
@@ -137,6 +140,10 @@ class TaskQueue:
         self.jobs[job_id] = strict
         self.known_jobs[job_id] = None
 
+    def of_job(self, job: JobInProgress) -> list[QueuedTask]:
+        """The tasks of one of its jobs that are not over. A job has far fewer than a queue."""
+        return [self.tasks[task.key] for task in job.maps.tasks if task.key in self.tasks]
+
     def enter(self, queued: QueuedTask) -> None:
         """Add a task, and find what it waits for. Its `after` are known not to have failed."""
         spec = queued.spec
@@ -228,8 +235,8 @@ class Queues:
     """All queues. Written by handlers/queues.py; `ended_jobs` by handlers/jobs.py."""
 
     live: dict[str, TaskQueue] = field(default_factory=dict)
-    ended_jobs: list[tuple[str, str]] = field(default_factory=list)
-    """Jobs of queues that ended in this event, each behind its queue."""
+    ended_jobs: list[JobInProgress] = field(default_factory=list)
+    """Jobs of queues that ended in this event."""
     news: dict[str, None] = field(default_factory=dict)
     """Queues that have ends which the client may not know."""
     ended: OrderedDict[str, QueueStatus] = field(default_factory=OrderedDict)
