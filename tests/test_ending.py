@@ -1,11 +1,17 @@
-"""A process that leaves ends as any Python does, but at once."""
+"""A process that leaves ends as any Python does, but at once. After a signal it ends in time."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
 
 import pytest
+
+from mrmesos.ending import LastCall
 
 LAST_WORDS = """
 import atexit, sys, threading, time
@@ -53,3 +59,36 @@ def test_output_that_nobody_reads_is_an_error() -> None:
     shell = f'unset PYTHONUNBUFFERED; exec "$0" -c "{words}" >/dev/full'
     ran = subprocess.run(["sh", "-c", shell, sys.executable], timeout=60, check=False)
     assert ran.returncode == 120
+
+
+class FakeTimer:
+    """A timer that runs when the test says so."""
+
+    made: ClassVar[list[FakeTimer]] = []
+
+    def __init__(self, seconds: float, function: Callable[[int], None], args: tuple[int]) -> None:
+        self.seconds, self.run, self.daemon = seconds, partial(function, *args), False
+        self.made.append(self)
+
+    def start(self) -> None:
+        assert self.daemon, "it would keep the process alive"
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(signal.SIGTERM, 4.0), (signal.SIGHUP, 4.0), (signal.SIGINT, 60.0)]
+)
+def test_an_end_is_forced_some_seconds_after_a_signal_or_by_the_second_one(
+    number: signal.Signals, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrmesos.ending.threading.Timer", FakeTimer)
+    monkeypatch.setattr(FakeTimer, "made", [])
+    ends: list[int] = []
+    LastCall(ends.append).signalled(number)
+    [timer] = FakeTimer.made
+    assert (timer.seconds, ends) == (seconds, [])
+    timer.run()
+    assert ends == [128 + number]
+    twice = LastCall(ends.append)
+    twice.signalled(number)
+    twice.signalled(number)
+    assert ends == [128 + number] * 2
