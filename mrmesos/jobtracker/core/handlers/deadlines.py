@@ -256,7 +256,8 @@ def _end_second_trackers(st: State, waiting: Iterable[JobInProgress]) -> None:
     itself, and a task as large as the agent would wait for ever. The maps of the one that leaves
     run again.
     """
-    for tracker in list(st.cluster.trackers.values()):
+    crowded = st.cluster.crowded
+    for tracker in [each for agent_id in crowded for each in st.cluster.trackers_on(agent_id)]:
         agent = st.cluster.agents.get(tracker.agent_id)
         if agent is None or agent.tracker is None or agent.tracker is tracker:
             continue

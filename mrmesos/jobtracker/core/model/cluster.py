@@ -48,6 +48,8 @@ class Cluster:
     slots: dict[SlotId, Slot] = field(default_factory=dict)
     by_agent: dict[AgentId, dict[TrackerId, Tracker]] = field(default_factory=dict)
     """All TaskTrackers of each agent, including those that are leaving."""
+    crowded: dict[AgentId, None] = field(default_factory=dict)
+    """The agents with several TaskTrackers."""
     own: Amounts = field(default_factory=dict)
     """The resources that a TaskTracker takes for itself."""
     hosts: dict[HostName, list[Agent]] = field(default_factory=dict)
@@ -207,7 +209,10 @@ class Cluster:
     def enter_tracker(self, tracker: Tracker) -> None:
         """Enter a TaskTracker here. The journal has its record already, or will be told of it."""
         self.trackers[tracker.id] = self.unsettled[tracker.id] = tracker
-        self.by_agent.setdefault(tracker.agent_id, {})[tracker.id] = tracker
+        there = self.by_agent.setdefault(tracker.agent_id, {})
+        there[tracker.id] = tracker
+        if len(there) > 1:
+            self.crowded[tracker.agent_id] = None
         if tracker.heard is not None:
             self.by_heard[tracker.id] = tracker
 
@@ -234,6 +239,8 @@ class Cluster:
         del self.trackers[tracker.id]
         there = self.by_agent[tracker.agent_id]
         del there[tracker.id]
+        if len(there) == 1:
+            del self.crowded[tracker.agent_id]
         if not there:
             del self.by_agent[tracker.agent_id]
         for those in (self.by_heard, self.unsettled, self.silent):
@@ -284,6 +291,8 @@ class Cluster:
                 assert agent.tracker.state is not TrackerState.LEAVING, agent
         there = {t.id: t for trackers in self.by_agent.values() for t in trackers.values()}
         assert there == self.trackers
+        several = {agent_id for agent_id, trackers in self.by_agent.items() if len(trackers) > 1}
+        assert several == self.crowded.keys()
 
 
 def _add(sums: dict[str, int], amounts: Amounts) -> None:
