@@ -12,6 +12,7 @@ from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.pools import PRIORITIES
 from mrmesos.jobtracker.core.policies import silence
+from mrmesos.jobtracker.core.policies.explanation import sizes_known
 from mrmesos.jobtracker.core.scheduling.eligibility import TRIAL_SILENCES
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.simulator.faults.base import DRAIN
@@ -206,8 +207,9 @@ class CheckedWorld(FaultyTrackers):
         attempt starts on a host that its job or all jobs avoid.
         """
         job = self.core.st.jobs[parse_attempt(attempt_id).job_id]
-        judged = (self.core.st.offers.last or 0.0) >= job.submitted
-        # Before that, a slot that came free may take one of its tasks.
+        # Before that, a slot that came free may take one of its tasks. After a restart, so may an
+        # offer, while an agent that the journal knows has not been offered.
+        judged = sizes_known(self.core.st, job)
         assert job.id not in self.impossible or not judged, "no agent can run this job"
         attempt = job.running[attempt_id]
         most = job.settings.maxattempts(attempt.task.kind)
