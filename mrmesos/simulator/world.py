@@ -25,7 +25,7 @@ from mrmesos.simulator.storage import Storage
 from mrmesos.simulator.workload import Work, workload
 
 SAMPLE_SECONDS = 5.0
-COLLECT_AFTER = 200_000
+COLLECT_AFTER = 2_000_000
 """Attempts after which garbage is collected, or as many as there are objects of live jobs."""
 LOOK_EVERY = 1_000
 """Actions between two looks at whether it is time."""

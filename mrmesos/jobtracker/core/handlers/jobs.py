@@ -319,3 +319,6 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     if job.id in st.chains.of_job:
         st.chains.ended_jobs.append(job.id)
     st.emit(JobEnded(job.id, run_of(job, report, st.tails, st.profiles)))
+    if not job.spec.queue:  # a queue outlives its jobs, and refers to their tasks
+        for task in (*job.maps.tasks, *job.reduces.tasks):
+            task.forget()

@@ -205,22 +205,29 @@ def run_of(
     failed = (row.id for row in report.attempts if row.error is not None)
     profiled = (row.id for row in report.attempts) if profiles else ()
 
-    def tasks() -> Iterator[TaskRun]:
-        for task in (*job.maps.tasks, *job.reduces.tasks):
-            yield task_run(task)
+    tasks = *job.maps.tasks, *job.reduces.tasks
+    counters = [counters_of(task) for task in tasks]  # now, because tasks forget their winners
+
+    def rows() -> Iterator[TaskRun]:
+        for task, won in zip(tasks, counters, strict=True):
+            yield task_run(task, won)
 
     return JobRun(
         report=report,
         spec=job.spec,
-        tasks=tasks,
+        tasks=rows,
         tails=tails.some(islice(failed, TAILS_OF_JOB), TAILS_OF_JOB),
         profiles=profiles.some(profiled, PROFILES_OF_JOB),
     )
 
 
-def task_run(task: TaskInProgress) -> TaskRun:
+def counters_of(task: TaskInProgress) -> Counters:
+    """The counters of the attempt that won."""
+    return task.winner.counters if task.winner is not None else {}
+
+
+def task_run(task: TaskInProgress, counters: Counters) -> TaskRun:
     """The row of one task in histories and pages."""
-    counters = task.winner.counters if task.winner is not None else {}
     files = len(task.split.slices) if task.split is not None else 0
     return TaskRun(task.id, task.kind.value, counters, task.story, files)
 

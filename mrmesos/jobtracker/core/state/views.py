@@ -18,7 +18,7 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.model.slot import SlotState
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.state.queue_view import shared_views
-from mrmesos.jobtracker.core.state.reports import row_of, status_of, task_run
+from mrmesos.jobtracker.core.state.reports import counters_of, row_of, status_of, task_run
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts
 from mrmesos.wire.cluster import AgentView, ClusterView, OffersView, PoolView
@@ -221,7 +221,7 @@ def job_piece(st: State, job_id: str, start: int) -> JobPiece | None:
     rows: list[AttemptRow] = []
     tasks: list[TaskRun] = []
     for task in islice(_tasks(job, start), PIECE):
-        tasks.append(task_run(task)._replace(story=tuple(task.story)))
+        tasks.append(task_run(task, counters_of(task))._replace(story=tuple(task.story)))
         rows += [row_of(attempt, st.cluster.trackers) for attempt in task.attempts]
     return JobPiece(rows, tasks)
 

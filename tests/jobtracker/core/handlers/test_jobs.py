@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from mrmesos.conf import Conf
@@ -7,6 +9,7 @@ from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import ForgetJob, KillAttempt
 from mrmesos.wire.ids import AgentId
@@ -40,6 +43,30 @@ def test_a_job_from_submit_to_success() -> None:
     assert status.counters["task"] == {"RECORDS": 15}
     assert status.maps.progress == status.reduces.progress == 1.0
     assert queries.job_facts(hands.core.st, job) is None
+
+
+def test_an_ended_job_leaves_its_tasks_to_no_look_for_garbage() -> None:
+    hands = Hands()
+    job = hands.job(("a",), ("b",), reduces=1)
+    hands.offer("a", "b")
+
+    def tasks() -> int:
+        notes = hands.core.st.changes
+        return sum(
+            isinstance(each, TaskInProgress) and each.notes is notes for each in gc.get_objects()
+        )
+
+    assert tasks() == 3
+    gc.disable()
+    try:
+        for name in ("m0", "m1", "r0"):
+            hands.end(long(job, name))
+        (ended,) = of(hands.do(ev.JobCommitted(job)), cmd.JobEnded)
+        assert [bool(task.counters) for task in ended.run.tasks()] == [True, True, True]
+        del ended
+        assert tasks() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_map_only_job_commits_its_maps() -> None:
