@@ -205,7 +205,7 @@ class Framework:
     def _tick_once(self) -> None:
         self._ticks_soon = False
         self.tell(ev.Tick())
-        if self.account.suppressed and self._core.st.hungry():  # it asked a moment ago
+        if self.account.suppressed and self._core.st.has_work():  # it asked a moment ago
             self._tick_soon()
 
     def _splits(self, job: SimJob) -> tuple[Split, ...]:

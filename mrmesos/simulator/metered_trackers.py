@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mrmesos import conf as c
 from mrmesos.conf import Conf
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
+from mrmesos.jobtracker.core.messages.commands import SlotLaunch, WarmTrackerLaunch
 from mrmesos.jobtracker.mesos.slot_updates import slot_updated
 from mrmesos.resources import total
 from mrmesos.simulator.attempts import Attempts
@@ -45,7 +45,7 @@ class MeteredTrackers(Attempts):
 
     # --- Slots -----------------------------------------------------------------------------------
 
-    def launch(self, launch: SlotLaunch | SpareLaunch) -> None:
+    def launch(self, launch: SlotLaunch | WarmTrackerLaunch) -> None:
         """Launch a Mesos task, and its executor if it does not run yet."""
         agent = self._master.agents[launch.agent_id]
         tracker = self.trackers.get(launch.tracker_id)
@@ -132,7 +132,7 @@ class MeteredTrackers(Attempts):
     # --- TaskTrackers ----------------------------------------------------------------------------
 
     def _new_tracker(
-        self, launch: SlotLaunch | SpareLaunch, agent: SimulatedAgent
+        self, launch: SlotLaunch | WarmTrackerLaunch, agent: SimulatedAgent
     ) -> MeteredTracker:
         own = total(launch.tracker_resources)
         tracker = MeteredTracker(launch.tracker_id, agent, own, self.clock.now)

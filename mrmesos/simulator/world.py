@@ -135,9 +135,11 @@ class World:
     def _run(self, limit: float) -> None:
         clock, meter = self.clock, self.meter
         collected, size = 0, COLLECT_AFTER
-        spares = Conf(as_text(self.spec.conf)).get_as(c.TRACKERS_MINIMUM) * len(self.frameworks)
+        warm_trackers = Conf(as_text(self.spec.conf)).get_as(c.TRACKERS_MINIMUM) * len(
+            self.frameworks
+        )
         for steps in itertools.count():
-            if not (self._to_come or meter.jobs or meter.trackers > spares):
+            if not (self._to_come or meter.jobs or meter.trackers > warm_trackers):
                 return
             clock.step()
             if clock.now > limit:

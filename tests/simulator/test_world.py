@@ -151,7 +151,7 @@ def test_quantiles_are_by_nearest_rank() -> None:
     assert quantile([1.0], 0.5) == 1.0
 
 
-def test_spares_stay_up_when_all_is_over() -> None:
+def test_warm_trackers_stay_up_when_all_is_over() -> None:
     outcome = simulate(Spec(cluster=CLUSTER, jobs=(SMALL,), conf={"trackers.minimum": 3}))
     assert len(outcome.meter.ended) == SMALL.count
     assert outcome.meter.trackers == 3

@@ -24,7 +24,7 @@ from mrmesos.conf import (
     Conf,
     ConfError,
 )
-from mrmesos.jobtracker.core.messages.commands import SlotLaunch, SpareLaunch
+from mrmesos.jobtracker.core.messages.commands import SlotLaunch, WarmTrackerLaunch
 from mrmesos.wire.job import running_python
 from mrmesos.wire.task import SlotData
 from mrmesos.wire.tracker_command import tracker_shell
@@ -121,7 +121,9 @@ def python_of_trackers(conf: Conf) -> str:
     return running_python()
 
 
-def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
+def executor_info(
+    launch: SlotLaunch | WarmTrackerLaunch, command: TrackerCommand
+) -> dict[str, Any]:
     """The ExecutorInfo of a slot's TaskTracker.
 
     The master demands that it is the same in all slots of one TaskTracker.
@@ -154,8 +156,10 @@ def executor_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> 
     return info
 
 
-def task_info(launch: SlotLaunch | SpareLaunch, command: TrackerCommand) -> dict[str, Any]:
-    """The Mesos task of a slot. Its data is a SlotData. A spare's data has no attempt."""
+def task_info(launch: SlotLaunch | WarmTrackerLaunch, command: TrackerCommand) -> dict[str, Any]:
+    """The Mesos task of a slot. Its data is a SlotData, which has no attempt for a warm
+    TaskTracker.
+    """
     key = derived_key(command.secret, launch.tracker_id)
     data = SlotData(key=key, first=launch.first if isinstance(launch, SlotLaunch) else None)
     return {

@@ -58,11 +58,11 @@ class FaultWorldState(Executors[FaultyTracker, FaultySlot]):
         fair = {"scheduler": "fair", "pools": "a:weight=2;b:min=1"} if seed % 2 else {}
         if seed % 4 == 1:
             fair["fairscheduler.preemption.timeout"] = "3"
-        self.spares = 2 if seed % 7 == 3 else 0
+        self.warm_trackers = 2 if seed % 7 == 3 else 0
         self.roles = ("etl", "adhoc") if seed % 4 == 2 else ("*",)
         self.role_of: dict[str, str] = {}  # of offers and slots
         self.job_roles: dict[str, str] = {}  # that jobs ask for
-        more = {"trackers.minimum": str(self.spares), "mesos.role": ",".join(self.roles)}
+        more = {"trackers.minimum": str(self.warm_trackers), "mesos.role": ",".join(self.roles)}
         cap = {"mesos.cpus.max": "3", "mesos.mem.max.mb": "3000"} if seed % 5 == 4 else {}
         self.conf = Conf({**CONF, **fair, **more, **cap, **self.more_conf})
         self.core = JobTracker(self.conf, "202611201130")

@@ -48,8 +48,8 @@ class CheckedWorld(FaultyTrackers):
         assert not self.slots, "slots are left"
         assert not self.unacked, "updates are not acknowledged"
         left = [t for t in self.trackers.values() if not t.gone]
-        assert len(left) <= self.spares, "trackers are left"
-        assert self.suppressed == set(self.roles) or self.spares, "offers still flow"
+        assert len(left) <= self.warm_trackers, "trackers are left"
+        assert self.suppressed == set(self.roles) or self.warm_trackers, "offers still flow"
         assert self.core.idle or left
         assert not self.core.st.attempts
 
@@ -159,7 +159,9 @@ class CheckedWorld(FaultyTrackers):
         if not tracker.silent and tracker.agent_id in usable:
             others = cluster.trackers.values()
             stay = [t for t in others if t.leaving_since is None and t.agent_id in usable]
-            assert len(stay) >= min(self.spares, len(usable)), "too few warm TaskTrackers stay"
+            assert len(stay) >= min(self.warm_trackers, len(usable)), (
+                "too few warm TaskTrackers stay"
+            )
 
     def check_attempts(self, attempts: list[tuple[Attempt, AgentId]]) -> None:
         """No attempt starts on an agent that its job's constraints forbid, or whose maintenance is

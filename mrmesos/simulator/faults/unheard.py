@@ -29,7 +29,7 @@ class UnheardWorld(FaultWorld):
         super().__init__(seed, FaultPlan(), agents=2 + seed % 3, jobs=1 + seed % 2)
         conf = {"scheduler": self.rng.choice(["fifo", "fair"])}
         self.core = JobTracker(Conf(conf), self.core.st.stamp)  # silence and expiry by default
-        self.roles, self.spares = ("*",), 0
+        self.roles, self.warm_trackers = ("*",), 0
         self.lost: FaultyAgent | None = None
         # tasks that run only on the unheard agent, and since when
         self.waits: dict[str, float] = {}

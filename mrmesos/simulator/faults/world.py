@@ -91,7 +91,7 @@ class FaultWorld(CheckedWorld):
     @property
     def quiet_seconds(self) -> float:
         """After this long without events, everything must have been given back."""
-        starting = self.spares and (self.slots or self.unacked)
+        starting = self.warm_trackers and (self.slots or self.unacked)
         return QUIET_SECONDS + (WARM_SECONDS if starting else 0.0)
 
     @property

@@ -234,7 +234,7 @@ def _holds_a_map(st: State, job: JobInProgress, reduce: TaskAttempt) -> bool:
 
 def _waits_long(st: State, job: JobInProgress) -> bool:
     """Note since when a job waits. Returns whether its users must be told why."""
-    if job.running or not (job.hungry or job.blocked or job.waits.reduces_blocked):
+    if job.running or not (job.has_work or job.blocked or job.waits.reduces_blocked):
         words = fetch_failures.words(st, job), silence.words(st, job)
         job.waits.idle_since, job.waits.words = None, "; ".join(filter(None, words))
         return False

@@ -14,7 +14,7 @@ from mrmesos.jobtracker.core.messages.commands import (
     DeclineOffers,
     ShutdownTracker,
     SlotLaunch,
-    SpareLaunch,
+    WarmTrackerLaunch,
 )
 from mrmesos.jobtracker.core.messages.events import Offer
 from mrmesos.jobtracker.core.model.agent import Agent
@@ -50,13 +50,13 @@ class _Offered:
     pool: Pool | None = None
     """Takes resources out of the offers. Made when the first task is found."""
     launches: list[SlotLaunch] = field(default_factory=list)
-    spare: SpareLaunch | None = None
+    warm_tracker: WarmTrackerLaunch | None = None
     choice: Choice = NOTHING
 
     @property
     def used(self) -> bool:
         """Whether we accept the offers."""
-        return bool(self.launches) or self.spare is not None
+        return bool(self.launches) or self.warm_tracker is not None
 
 
 class _Batch:
@@ -147,7 +147,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     before = st.index.chances.passed, st.index.chances.again
     st.index.count_idle(sum(batch.passed.values()))
     _place(st, batch)
-    _place_spares(st, batch)
+    _place_warm_trackers(st, batch)
     _note_passed(st, batch)
     st.index.chances.offered(before)
     _answer(st, batch)
@@ -269,7 +269,7 @@ def _place(st: State, batch: _Batch) -> None:
     while taking:
         again = []
         for entry in taking:
-            if not st.index.hungry:
+            if not st.index.has_work:
                 return
             if _place_one(st, entry, quota):
                 again.append(entry)
@@ -302,7 +302,7 @@ def _place_one(st: State, entry: _Offered, quota: Quota | None) -> bool:
     return True
 
 
-def _place_spares(st: State, batch: _Batch) -> None:
+def _place_warm_trackers(st: State, batch: _Batch) -> None:
     wanted = warm_trackers.missing(st)
     quota = Quota(st) if wanted > 0 and st.settings.cap else None
     for place, agent in enumerate(batch.agents) if wanted > 0 else ():
@@ -311,28 +311,28 @@ def _place_spares(st: State, batch: _Batch) -> None:
         entry = batch.look(place)
         pool = Pool(entry.resources)
         free = pool.free if quota is None else quota.within(pool.free)
-        entry.spare = warm_trackers.place(st, agent, entry.role, free, pool)
-        if entry.spare is not None:
+        entry.warm_tracker = warm_trackers.place(st, agent, entry.role, free, pool)
+        if entry.warm_tracker is not None:
             wanted -= 1
             if quota is not None:
                 quota.spend(st.settings.tracker, warm_trackers.NEED)
 
 
 def _answer(st: State, batch: _Batch) -> None:
-    hungry = bool(warm_trackers.wanted_roles(st))
+    wanted = bool(warm_trackers.wanted_roles(st))
     declined: dict[float, list[str]] = {}
-    for place in range(len(batch.agents)) if hungry else sorted(batch.seen):
+    for place in range(len(batch.agents)) if wanted else sorted(batch.seen):
         agent, entry = batch.agents[place], batch.seen.get(place)
         choice = NOTHING if entry is None else entry.choice
-        refuse = _refuse_seconds(st, agent, choice) if hungry else st.settings.refuse_idle
+        refuse = _refuse_seconds(st, agent, choice) if wanted else st.settings.refuse_idle
         ids = [offer.offer_id for offer in batch.group(place)]
         if entry is not None and entry.used:
             st.offers.taken += len(ids)
-            st.emit(AcceptOffers(tuple(ids), tuple(entry.launches), refuse, entry.spare))
-        elif hungry:
+            st.emit(AcceptOffers(tuple(ids), tuple(entry.launches), refuse, entry.warm_tracker))
+        elif wanted:
             declined.setdefault(refuse, []).extend(ids)
             _count_declined(st, _reason(st, agent, choice), len(ids))
-    if not hungry and (unused := batch.unused()):  # most offers
+    if not wanted and (unused := batch.unused()):  # most offers
         declined[st.settings.refuse_idle] = unused
         _count_declined(st, NO_WORK, len(unused))
     for refuse, offer_ids in declined.items():

@@ -169,7 +169,7 @@ def tick(st: State) -> None:
             )
         for job_id, strict in list(queue.jobs.items()):
             job = st.jobs.get(job_id)  # a deadline above may have ended it
-            if strict and job is not None and job.hungry and (words := impossible(st, job)):
+            if strict and job is not None and job.has_work and (words := impossible(st, job)):
                 error = free_tasks.task_error(words, ErrorKind.SETTINGS)
                 free_tasks.drop_all(st, queue, job, error)
 

@@ -16,7 +16,7 @@ def registered(st: State, framework_id: str) -> None:
     take_id(st, framework_id)
     st.subscription.connected, st.subscription.since = True, st.now
     st.offers.suppressed = frozenset()
-    st.offers.new_work = st.hungry()  # drop filters of the old subscription
+    st.offers.new_work = st.has_work()  # drop filters of the old subscription
     reconciliation.begin(st)
 
 

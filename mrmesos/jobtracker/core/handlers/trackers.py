@@ -130,7 +130,7 @@ def vacated(st: State, tracker: Tracker) -> None:
     """
     if tracker.state is not TrackerState.LIVE or tracker.holds_output:
         return
-    if st.hungry() and not st.index.chances.unwanted and warm_trackers.dispensable(st, tracker):
+    if st.has_work() and not st.index.chances.unwanted and warm_trackers.dispensable(st, tracker):
         leave(st, tracker, "its work is elsewhere")
 
 

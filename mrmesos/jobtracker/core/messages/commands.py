@@ -86,7 +86,7 @@ class SlotLaunch(Struct, frozen=True):
     first: Attempt
 
 
-class SpareLaunch(Struct, frozen=True):
+class WarmTrackerLaunch(Struct, frozen=True):
     """One Mesos task to launch that starts a TaskTracker before it is needed, and runs nothing."""
 
     slot_id: SlotId
@@ -102,12 +102,12 @@ class AcceptOffers(Act, frozen=True):
     offer_ids: tuple[str, ...]
     launches: tuple[SlotLaunch, ...]
     refuse_seconds: float
-    spare: SpareLaunch | None = None
+    warm_tracker: WarmTrackerLaunch | None = None
 
     @property
-    def tasks(self) -> tuple[SlotLaunch | SpareLaunch, ...]:
-        """All launches, with the spare."""
-        return self.launches if self.spare is None else (*self.launches, self.spare)
+    def tasks(self) -> tuple[SlotLaunch | WarmTrackerLaunch, ...]:
+        """All launches, with that of a warm TaskTracker."""
+        return self.launches if self.warm_tracker is None else (*self.launches, self.warm_tracker)
 
 
 class DeclineOffers(Act, frozen=True):

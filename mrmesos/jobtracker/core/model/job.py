@@ -206,7 +206,7 @@ class JobInProgress:
         return agent.hostname not in self.hosts.shunned and self.settings.demand.suits(agent)
 
     @property
-    def hungry(self) -> bool:
+    def has_work(self) -> bool:
         """Whether a task waits and may run now."""
         return self.wants_map or self.wants_reduce
 

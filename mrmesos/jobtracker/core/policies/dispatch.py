@@ -103,8 +103,8 @@ def start_attempt(st: State, found: Found, slot: Slot, tracker: Tracker) -> Atte
 
 
 def began(st: State, slot: Slot) -> None:
-    """The slot runs. If it has no attempt, it is free. A spare starts like this, and an earlier
-    JobTracker may have left a slot like this.
+    """The slot runs. If it has no attempt, it is free. A warm TaskTracker starts like this, and an
+    earlier JobTracker may have left a slot like this.
     """
     slot.transition(SlotState.RUNNING, st.now)
     if slot.attempt is None:

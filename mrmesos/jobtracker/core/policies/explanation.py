@@ -228,7 +228,7 @@ def _turn(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
             continue
         steps = other.settings.priority - job.settings.priority
         before = other.running if st.settings.fair else steps < 0 or (older and not steps)
-        if before and (other.running or other.hungry):
+        if before and (other.running or other.has_work):
             words = f"waits behind {other.id}"
             return Reason(why=Why.TURN, kind=kind, words=words, help="job.priority, job.pool")
     return None

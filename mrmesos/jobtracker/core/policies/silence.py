@@ -207,12 +207,12 @@ def _end_parole(st: State, agent_id: AgentId) -> None:
     agent = st.cluster.agents[agent_id]
     if agent.parole_until > st.now and agent.avoid_until == agent.parole_until:
         agent.avoid_until = agent.parole_until = st.now
-        st.offers.new_work = st.offers.new_work or st.hungry()
+        st.offers.new_work = st.offers.new_work or st.has_work()
 
 
 def use_the_last(st: State) -> None:
     """End every parole early if no agent takes work."""
-    if st.now >= st.cluster.avoiding_until or not st.hungry():
+    if st.now >= st.cluster.avoiding_until or not st.has_work():
         return
     agents = st.cluster.agents.values()
     if any(agent.takes(st.now) for agent in agents):

@@ -1,12 +1,12 @@
-"""Warm TaskTrackers, started before they are needed (`trackers.minimum`). Also called spares.
+"""Warm TaskTrackers, started before they are needed (`trackers.minimum`).
 
-Mesos starts an executor only together with a task. So a spare starts with a slot that has no
+Mesos starts an executor only together with a task. So a warm one starts with a slot that has no
 attempt and almost no resources. That slot ends as soon as it runs, unless a task waits by then.
 """
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.messages.commands import SpareLaunch
+from mrmesos.jobtracker.core.messages.commands import WarmTrackerLaunch
 from mrmesos.jobtracker.core.model.agent import Agent
 from mrmesos.jobtracker.core.model.tracker import Tracker, TrackerState
 from mrmesos.jobtracker.core.policies.dispatch import new_slot, new_tracker
@@ -15,7 +15,7 @@ from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, Pool
 
 NEED = {"cpus": LEAST_CPUS, "mem": 0}
-"""The resources of a spare's first slot. Mesos does not launch a task without resources."""
+"""The resources of such a first slot. Mesos does not launch a task without resources."""
 
 
 def missing(st: State) -> int:
@@ -39,9 +39,9 @@ def _stays(st: State, tracker: Tracker) -> bool:
 
 
 def wanted_roles(st: State) -> frozenset[str]:
-    """Our roles that want offers, because a task or a spare waits for their resources."""
+    """Our roles that want offers, because a task or a warm TaskTracker waits for them."""
     roles = st.settings.roles
-    return roles if missing(st) > 0 else st.index.hungry_roles(roles)
+    return roles if missing(st) > 0 else st.index.roles_with_work(roles)
 
 
 def dispensable(st: State, tracker: Tracker) -> bool:
@@ -52,10 +52,12 @@ def dispensable(st: State, tracker: Tracker) -> bool:
     return missing(st) < 0 or agent is None or not agent.is_open(st.now)
 
 
-def place(st: State, agent: Agent, role: str, free: Amounts, pool: Pool) -> SpareLaunch | None:
-    """Start a spare from `pool`, if the agent has no TaskTracker and the spare fits into `free`."""
+def place(
+    st: State, agent: Agent, role: str, free: Amounts, pool: Pool
+) -> WarmTrackerLaunch | None:
+    """Start one from `pool`, if the agent has no TaskTracker and the new one fits into `free`."""
     if agent.tracker is not None or not Fit(free, st.settings.tracker).fits(NEED):
         return None
     tracker = new_tracker(st, agent, pool)
     slot = new_slot(st, tracker, role, NEED, NEED)
-    return SpareLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), tracker.resources)
+    return WarmTrackerLaunch(slot.id, tracker.id, agent.id, pool.take(NEED), tracker.resources)

@@ -105,15 +105,15 @@ class Eligibility:
                 barred |= jobs
         return barred
 
-    def roles(self, hungry: JobSet, all_roles: frozenset[str]) -> frozenset[str]:
-        """The roles of `all_roles` that a job in the set `hungry` may use."""
-        if not hungry:
+    def roles(self, with_work: JobSet, all_roles: frozenset[str]) -> frozenset[str]:
+        """The roles of `all_roles` that a job in the set `with_work` may use."""
+        if not with_work:
             return frozenset()
-        if hungry & ~self.special:
+        if with_work & ~self.special:
             return all_roles
         wanted: set[str] = set()
         for demand, jobs in self.jobs.items():
-            if jobs & hungry:
+            if jobs & with_work:
                 if not demand.role:
                     return all_roles
                 wanted.add(demand.role)

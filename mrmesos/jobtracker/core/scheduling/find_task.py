@@ -69,7 +69,7 @@ def find_task(
     """
     if index.trials and tracker is not None and on_trial(tracker):
         return NOTHING
-    if not index.hungry:
+    if not index.has_work:
         return NOTHING
     if index.only_elsewhere(agent):
         wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))

@@ -254,13 +254,13 @@ class JobIndex:
     # --- What find_task asks
 
     @property
-    def hungry(self) -> bool:
+    def has_work(self) -> bool:
         """Whether a task waits and may run now, or a running task wants another attempt."""
         if self._touched:
             self.flush()
         return bool(self.maps or self.reduces or self.backups or self.unheard)
 
-    def hungry_roles(self, roles: frozenset[str]) -> frozenset[str]:
+    def roles_with_work(self, roles: frozenset[str]) -> frozenset[str]:
         """The roles of `roles` whose resources a task waits for."""
         if self.backups or self.unheard:
             return roles

@@ -133,6 +133,6 @@ class State:
             box.last = []
         return out
 
-    def hungry(self) -> bool:
+    def has_work(self) -> bool:
         """Whether a task waits and may run now."""
-        return self.index.hungry
+        return self.index.has_work

@@ -187,7 +187,7 @@ def test_no_more_of_a_global_resource_is_held_than_there_is() -> None:
     assert job.waits.words == ""
     q.end(q.attempt(2))
     assert q.now_run() == [1, 3, 4, 9], "who frees one is followed by the next in its slot"
-    assert not q.core.st.index.hungry
+    assert not q.core.st.index.has_work
 
 
 def test_a_job_that_waits_for_a_global_resource_says_so() -> None:

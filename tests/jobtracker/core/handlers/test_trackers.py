@@ -126,7 +126,7 @@ def test_a_tracker_does_not_leave_at_once_with_map_outputs_nor_where_nothing_wai
     assert of(given_back(Hands()), Leave) == []
 
 
-def test_a_hot_spare_does_not_leave_at_once() -> None:
+def test_a_warm_tracker_does_not_leave_at_once() -> None:
     hands = Hands({"trackers.minimum": "2"})
     assert of(given_back(hands, ("b",)), Leave) == []
 
