@@ -101,7 +101,6 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     class.
     `session` is the id of the session that submits the job. Workers run the jobs of one session
     one after another, because all come from one user's process.
-    `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it.
     `sampled`: the job only samples these sources, to find the cut points for a job with TotalOrder
     that has the same code. `cut_points` names the output of such a job; the maps read it.
     `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it, and
