@@ -19,6 +19,7 @@ from mrmesos.jobtracker.core.model.job import JobInProgress
 from mrmesos.jobtracker.core.policies import agent_reasons, silence
 from mrmesos.jobtracker.core.policies.host_faults import named
 from mrmesos.jobtracker.core.policies.quota import Quota
+from mrmesos.jobtracker.core.scheduling.eligibility import Fit
 from mrmesos.jobtracker.core.scheduling.job_order import Fair
 from mrmesos.jobtracker.core.state.state import State
 from mrmesos.resources import Amounts, describe
@@ -154,8 +155,7 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     largest["mem"] = largest.get("mem", 0) - own["mem"]
     nearest, least = dict[str, int](), math.inf
     for room in (largest, *(st.cluster.room(agent) for agent in st.cluster.agents.values())):
-        lacks = {n: a - room.get(n, 0) for n, a in need.items() if a > room.get(n, 0)}
-        if not lacks:
+        if not (lacks := Fit(room).lacks(need)):
             return None
         if (part := _part(lacks, need)) < least:
             nearest, least = lacks, part
