@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from mrmesos.api.aggregates import Count
 from mrmesos.io.columns.decode import decode_column
+from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.io.columns.schema import KEY, VALUE
 from mrmesos.io.columns.sortkey import drop_sort_column
 from mrmesos.io.shuffle.hash_fold import HashFold
 from mrmesos.task.collect.combine import ReducerCombiner
+from mrmesos.task.collect.counted_pairs import CountedPairs, WriteBatch
 
 _ROWS_HELD = 1 << 23
 """Most pairs in the HashFold. A combiner that keeps the values of a key gets no longer list."""
@@ -27,7 +29,15 @@ Put = Callable[[Iterable[pa.RecordBatch]], None]
 class CountedCombine:
     """Counts by key, within `max_bytes`. `put` takes what the combiner makes of them."""
 
-    def __init__(self, combiner: ReducerCombiner, max_bytes: int, put: Put) -> None:
+    def __init__(
+        self,
+        combiner: ReducerCombiner,
+        encoder: ColumnEncoder,
+        max_bytes: int,
+        put: Put,
+        write_batch: WriteBatch,
+    ) -> None:
+        self.pairs = CountedPairs(encoder, self._hold, write_batch)
         self._combiner = combiner
         self._put = put
         self._schema: pa.Schema | None = None  # of the pairs in the fold
@@ -36,12 +46,17 @@ class CountedCombine:
         self._fold = HashFold(Count, Count.merge, max_bytes)
         self._held = 0
 
-    def hold(self, batch: pa.RecordBatch, numbers: np.ndarray, value: object) -> bool:
+    def finish(self) -> None:
+        """Hand on all pairs that were counted."""
+        self.pairs.finish()
+        self._write()
+
+    def _hold(self, batch: pa.RecordBatch, numbers: np.ndarray, value: object) -> bool:
         """Add pairs of one value. `numbers` has how often each came."""
         schema = batch.schema
         same = self._schema is not None and self._schema.equals(schema, check_metadata=True)
         if not same or value is not self._value:
-            self.write()
+            self._write()
             self._schema, self._value = schema, value
             self._column = batch.column(VALUE).slice(0, 1)
         fields = [schema.field(KEY), pa.field(VALUE, pa.int64())]
@@ -49,12 +64,12 @@ class CountedCombine:
         given = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
         rows = int(numbers.sum())
         if self._held + rows > _ROWS_HELD or not self._fold.has_room(given):
-            self.write()
+            self._write()
         self._fold.add(given)
         self._held += rows
         return True
 
-    def write(self) -> None:
+    def _write(self) -> None:
         """Empty the fold. The combiner gets keys with several pairs."""
         self._held = 0
         for each in self._fold.take():

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mrmesos.io.columns.encode import ColumnEncoder
 from mrmesos.task.collect.adaptive_fold import AdaptiveFold
-from mrmesos.task.drivers.record_feed import MAX_PAIRS, Counts, told_apart_by_value
+from mrmesos.task.drivers.record_feed import MAX_PAIRS, Counts, Pair, told_apart_by_value
 
 _KEYS = 1 << 13  # of a dict: they stay in the processor's caches
 _KEYS_BYTES = 16 << 20
@@ -51,8 +51,8 @@ class CountedPairs:
             return self._counts
         return self._counts if self._possible and self._adaptive.wanted() else None
 
-    def counted(self, *, ended: bool) -> int:
-        """Learn that pairs were counted. `ended` says that the next pair cannot be counted.
+    def counted(self, odd: Pair | None) -> int:
+        """Learn that pairs were counted. `odd` is the next pair, if it cannot be counted.
 
         Returns the growth in bytes. Raises RecordTypeError.
         """
@@ -62,8 +62,11 @@ class CountedPairs:
         held = sum(sample) * len(found) // max(1, len(sample))
         grown, self._bytes = held - self._bytes, held
         full = len(found) >= _KEYS or counts.rows >= _ROWS or held >= _KEYS_BYTES
-        if ended or full:
-            self._empty(ended=ended)
+        if odd is not None or full:
+            self._empty(ended=odd is not None)
+        if odd is not None:
+            for batch in self._encoder.encode([odd[0]], [odd[1]]):
+                self._write_batch(batch)
         return grown
 
     def finish(self) -> None:

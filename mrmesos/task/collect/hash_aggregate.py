@@ -78,10 +78,7 @@ class AggregateSink:
 
     def grouped(self, rows: int, odd: Pair | None) -> int:
         del rows  # the counts know them
-        grown = self._counted.counted(ended=odd is not None)
-        if odd is not None:
-            self.write_pairs([odd[0]], [odd[1]])
-        return grown
+        return self._counted.counted(odd)
 
     def _hold(self, batch: pa.RecordBatch, numbers: np.ndarray, _: object) -> bool:
         partial = each_repeated(batch, numbers, self._aggregate.initial)

@@ -33,7 +33,6 @@ from mrmesos.io.shuffle.range_partition import range_partition
 from mrmesos.io.shuffle.sortbuffer import MapOutputWriter
 from mrmesos.task.collect.combine import Combiner, ReducerCombiner, make_combiner
 from mrmesos.task.collect.counted_combine import CountedCombine
-from mrmesos.task.collect.counted_pairs import CountedPairs
 from mrmesos.task.collect.hash_aggregate import AggregateSink, hashed_aggregate
 from mrmesos.task.collect.map_output import Partition, in_place, remove_output
 from mrmesos.task.drivers.part_files import open_part_file, part_name
@@ -141,14 +140,12 @@ class ShuffleSink:
         self._resident = self._groups_bytes = 0
         self._by_value = True
         self._looked = False
-        self._counted: CountedPairs | None = None
-        self._counted_combine: CountedCombine | None = None
+        self._counted: CountedCombine | None = None
         self._counting = False
         if isinstance(combiner, ReducerCombiner):
             # The sort buffer begins to fill while the counts are still in memory.
             most = min(sort_buffer_bytes(conf) // 2, MAX_KERNEL_BYTES)
-            self._counted_combine = CountedCombine(combiner, most, self._put)
-            self._counted = CountedPairs(encoder, self._counted_combine.hold, self.write_batch)
+            self._counted = CountedCombine(combiner, encoder, most, self._put, self.write_batch)
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -160,7 +157,7 @@ class ShuffleSink:
         if self._combiner is None or not self._by_value:
             return None
         if self._counted is not None and not self._groups:
-            counts = self._counted.counts()
+            counts = self._counted.pairs.counts()
             self._counting = counts is not None
             if counts is not None:
                 return counts
@@ -175,10 +172,7 @@ class ShuffleSink:
     def grouped(self, rows: int, odd: Pair | None) -> int:
         if self._counting:
             assert self._counted is not None
-            grown = self._counted.counted(ended=odd is not None)
-            if odd is not None:
-                self.write_pairs([odd[0]], [odd[1]])
-            return grown
+            return self._counted.pairs.counted(odd)
         first = not self._grouped_rows
         self._grouped_rows += rows
         resident = resident_bytes()
@@ -254,9 +248,8 @@ class ShuffleSink:
             self._writer.write(self._grouping.composed(prepared), self._partition(prepared))
 
     def finish(self) -> dict[str, int]:
-        if self._counted is not None and self._counted_combine is not None:
+        if self._counted is not None:
             self._counted.finish()
-            self._counted_combine.write()
         self._flush_groups()
         self._flush()
         counters = in_place(self._writer.finish(), self._work_dir)
