@@ -39,6 +39,7 @@ PURE = (
     "mrmesos.resources",
     "mrmesos.transitions",
     "mrmesos.wire",
+    "mrmesos.io.shuffle.key_hash",
     # The messages about workers that a TaskTracker's core gets.
     "mrmesos.worker.messages",
     "mrmesos.task.drivers.record_spans",

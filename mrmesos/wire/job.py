@@ -104,7 +104,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     `sampled`: the job only samples these sources, to find the cut points for a job with TotalOrder
     that has the same code. `cut_points` names the output of such a job; the maps read it.
     `queue` is the id of the queue whose free tasks the job holds. Only a JobTracker sets it, and
-    `raised`: what it has raised in `conf`.
+    `raised`: what it has raised in `conf`, and `key_hash`: the number of the hash of keys with
+    which the job began (io/shuffle/key_hash.py). 0.1.0 did not write that.
     """
 
     name: Name
@@ -125,6 +126,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     sampled: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
     cut_points: Source | None = None
     raised: Annotated[tuple[MemoryRaised, ...], msgspec.Meta(max_length=LIST_MAX)] = ()
+    key_hash: Count = 1
 
     def raised_mb(self, kind: TaskKind) -> int:
         """The memory of attempts of this kind, if it was raised. Otherwise 0."""

@@ -33,7 +33,7 @@ from mrmesos.task.drivers.failures import error_of
 from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
 from mrmesos.task.drivers.progress import Watch
 from mrmesos.task.drivers.record_spans import NOTE_FILE, Note
-from mrmesos.task.drivers.user_code import as_job, load_code
+from mrmesos.task.drivers.user_code import as_job, check_key_hash, load_code
 from mrmesos.task.files.job_files import forget_imports, import_from
 from mrmesos.task.free_task import run_free
 from mrmesos.task.map_task import MapResult, run_map
@@ -163,6 +163,7 @@ class Worker:
         # Temporary files of user code are deleted together with the attempt's directory.
         os.environ["TMPDIR"] = task.work_dir
         tempfile.tempdir = None  # the module caches its first answer
+        check_key_hash(facts.spec, task.hostname)
         code = self._loaded(task)
         if isinstance(attempt.task, FreeTask):
             outcome = run_free(attempt.attempt_id, attempt.task, task.hostname)

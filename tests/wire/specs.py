@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mrmesos.api.formats import TextInput, TextOutput
+from mrmesos.io.shuffle.key_hash import KEY_HASH
 from mrmesos.wire.job import JobSpec
 
 
@@ -20,6 +21,7 @@ def job_spec(**fields: Any) -> JobSpec:
         "num_reducers": 1,
         "conf": {},
         "code": "0" * 64,
+        "key_hash": KEY_HASH,
     }
     return JobSpec(**{**usual, **fields})
 

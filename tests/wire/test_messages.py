@@ -16,6 +16,7 @@ from mrmesos.wire.heartbeat import (
     Numbered,
     RunAttempt,
 )
+from mrmesos.wire.job import JobSpec
 from mrmesos.wire.task import (
     Attempt,
     AttemptError,
@@ -26,7 +27,7 @@ from mrmesos.wire.task import (
     MapTask,
     ReduceTask,
 )
-from tests.wire.specs import job_spec
+from tests.wire.specs import SPEC, job_spec
 
 MAP = Attempt(
     attempt_id="attempt_1_0001_m_000000_0",
@@ -82,6 +83,12 @@ def through_json(message: object) -> object:
 )
 def test_a_message_survives_json(message: object) -> None:
     assert through_json(message) == message
+
+
+def test_a_job_of_the_first_release_has_the_first_hash_of_keys() -> None:
+    fields = msgspec.to_builtins(SPEC)
+    del fields["key_hash"]
+    assert msgspec.convert(fields, JobSpec).key_hash == 1
 
 
 def test_the_output_format_is_told_by_its_tag() -> None:

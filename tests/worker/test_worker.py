@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from mrmesos.api import Job, Mapper, Reducer
 from mrmesos.io.code.code_pickle import dumps
 from mrmesos.io.shuffle.index import INDEX_FILE, OUTPUT_FILE
+from mrmesos.io.shuffle.key_hash import KEY_HASH
 from mrmesos.wire.job import JobFacts
 from mrmesos.wire.task import Attempt, AttemptState, ErrorKind
 from mrmesos.worker.channel import decode_from_worker, encode, read_frame
@@ -180,6 +181,31 @@ def test_attempts_run_one_after_another(worker: RunningWorker, text: Path, tmp_p
         assert done.counters["task"]["MAP_OUTPUT_RECORDS"] == 5
         made = {path.name for path in (tmp_path / attempt.attempt_id).iterdir()}
         assert made == {OUTPUT_FILE, INDEX_FILE, "stdout", "stderr"}
+
+
+def test_a_job_that_began_with_another_hash_of_keys_is_refused(
+    worker: RunningWorker, text: Path, tmp_path: Path
+) -> None:
+    """Maps with two hashes would send equal keys to different reduces."""
+    job, others = jobs()["Tokenize"], (KEY_HASH - 1, KEY_HASH + 1)
+    mine = facts_for(job, tmp_path / "out")
+    assert worker.run(job(), map_attempt(text), mine).state is AttemptState.SUCCEEDED
+    for number, other in enumerate(others, 1):
+        facts = replace(mine, spec=replace(mine.spec, key_hash=other))
+        done = worker.run(job(), map_attempt(text, number=number), facts)
+        assert done.state is AttemptState.FAILED
+        assert done.error is not None
+        assert done.error.kind is ErrorKind.SETTINGS
+        assert f"began with version {other} of the hash of keys" in done.error.message
+        assert f"the worker on test-host has version {KEY_HASH}" in done.error.message
+
+
+def test_a_map_only_job_hashes_no_keys(worker: RunningWorker, text: Path, tmp_path: Path) -> None:
+    job = jobs()["Tokenize"]
+    facts = facts_for(job, tmp_path / "out", num_reducers=0)
+    facts = replace(facts, spec=replace(facts.spec, key_hash=KEY_HASH + 1))
+    done = worker.run(job(), map_attempt(text), facts)
+    assert done.state is AttemptState.SUCCEEDED, done.error
 
 
 def test_buffers_follow_from_the_memory_of_the_attempt(

@@ -2,8 +2,8 @@
 
 Equal keys go to one partition, even if their columns are sliced or chunked differently, have types
 `int64` and `double` (3 and 3.0), text and bytes, or if one column has codes (see `key_code`).
-Known-answer tests fix the hashes: if they changed, a job whose maps ran under two releases would
-lose records.
+Known-answer tests fix the hashes: a job whose maps ran with two hashes would give wrong results. A
+change of any hash needs the next number in key_hash.py, by which workers notice such a job.
 
 Text and bytes are hashed eight bytes at a time. Each step is a bijection of 64 bits (multiply by an
 odd number, fold the high half onto the low). The last step is the mixer of splitmix64 (Steele, Lea,

@@ -31,8 +31,9 @@ from mrmesos.bounds import bounded
 from mrmesos.io.code.origins import as_submitted, modules_in
 from mrmesos.io.code.stubs import stubs_in
 from mrmesos.io.code.user_script import ScriptFailed
+from mrmesos.io.shuffle.key_hash import KEY_HASH
 from mrmesos.task.drivers.limits import MAX_COUNTERS, excess
-from mrmesos.wire.job import running_python
+from mrmesos.wire.job import JobSpec, running_python
 from mrmesos.wire.task import AttemptError, ErrorKind
 from mrmesos.wire.text import unicode_text
 
@@ -243,6 +244,23 @@ def load_code(path: Path, hostname: str, *, python: str = "", sha256: str = "") 
                 detail=trimmed_traceback(exc),
             )
         ) from exc
+
+
+def check_key_hash(spec: JobSpec, hostname: str) -> None:
+    """Refuse a job that began with another hash of keys. Raises TaskError.
+
+    Its other maps would send equal keys to other reduces, and the results would be wrong.
+    """
+    if spec.num_reducers and spec.key_hash != KEY_HASH:
+        raise TaskError(
+            AttemptError(
+                kind=ErrorKind.SETTINGS,
+                message=f"the job began with version {spec.key_hash} of the hash of keys, and the "
+                f"worker on {hostname} has version {KEY_HASH}, which would give wrong results: "
+                "install one release of mrmesos for the JobTracker and all TaskTrackers, then "
+                "submit the job again",
+            )
+        )
 
 
 def _script_failed(failed: ScriptFailed, hostname: str) -> TaskError:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mrmesos.api.split import InputTable, Split
 from mrmesos.conf import JOB_POOL, JOB_PRIORITY, ConfError
+from mrmesos.io.shuffle.key_hash import KEY_HASH
 from mrmesos.jobtracker.core.messages.commands import (
     AbortJob,
     CommitJob,
@@ -49,7 +50,7 @@ def submit(st: State, event: JobSubmitted) -> None:
         problem = AttemptError(kind=ErrorKind.SETTINGS, message=words)
     job = JobInProgress(
         event.job_id,
-        event.spec,
+        replace(event.spec, key_hash=KEY_HASH),
         event.token,
         settings,
         st.now,

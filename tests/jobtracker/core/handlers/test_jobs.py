@@ -3,12 +3,14 @@ from __future__ import annotations
 import gc
 
 import pytest
+from msgspec.structs import replace
 
 from mrmesos.conf import Conf
+from mrmesos.io.shuffle.key_hash import KEY_HASH
 from mrmesos.jobtracker.core.jobtracker import JobTracker
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
-from mrmesos.jobtracker.core.messages.journal_records import WriteRecords
+from mrmesos.jobtracker.core.messages.journal_records import JobRecord, WriteRecords
 from mrmesos.jobtracker.core.model.task import TaskInProgress
 from mrmesos.jobtracker.core.state import queries
 from mrmesos.wire.heartbeat import ForgetJob, KillAttempt
@@ -43,6 +45,24 @@ def test_a_job_from_submit_to_success() -> None:
     assert status.counters["task"] == {"RECORDS": 15}
     assert status.maps.progress == status.reduces.progress == 1.0
     assert queries.job_facts(hands.core.st, job) is None
+
+
+def test_a_job_keeps_the_hash_of_keys_with_which_it_began() -> None:
+    """A client cannot set it. After a restart under another release, workers can tell."""
+    core = JobTracker(Conf({}), "s", journal=True)
+    job = core.next_job_id()
+    told = core.handle(ev.JobSubmitted(job, replace(spec(reduces=1), key_hash=77), "secret"), 1.0)
+    records = [each for write in of(told, WriteRecords) for each in write.put]
+    facts = queries.job_facts(core.st, job)
+    assert facts is not None
+    assert facts.spec.key_hash == KEY_HASH
+    [kept] = [each for each in records if isinstance(each, JobRecord)]
+    earlier = replace(kept, spec=replace(kept.spec, key_hash=KEY_HASH - 1))
+    restarted = JobTracker(Conf({}), "t", journal=True)
+    restarted.restore([each if each is not kept else earlier for each in records], 2.0, life=1)
+    facts = queries.job_facts(restarted.st, job)
+    assert facts is not None
+    assert facts.spec.key_hash == KEY_HASH - 1
 
 
 def test_an_ended_job_leaves_its_tasks_to_no_look_for_garbage() -> None:
