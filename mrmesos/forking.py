@@ -16,12 +16,15 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from mrmesos.garbage import set_apart
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals for which our programs have handlers."""
 
 
 def may_fork() -> bool:
@@ -64,17 +67,18 @@ class Forked:
             stream.flush()  # otherwise both would write it
         set_apart()  # a look at shared objects would copy their memory
         reads, writes = os.pipe()
-        try:
-            self.pid = os.fork()
-        except OSError:
+        with _put_off(HANDLED) as before:
+            try:
+                self.pid = os.fork()
+            except OSError:
+                os.close(reads)
+                os.close(writes)
+                raise
+            if not self.pid:
+                _become(run, name, reads, output, keep, environment, before)
             os.close(reads)
-            os.close(writes)
-            raise
-        if not self.pid:
-            _become(run, name, reads, output, keep, environment)
-        os.close(reads)
-        self.stdin: BinaryIO = os.fdopen(writes, "wb")
-        self.returncode: int | None = None
+            self.stdin: BinaryIO = os.fdopen(writes, "wb")
+            self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """The exit code, if it has ended."""
@@ -100,6 +104,18 @@ class Forked:
             os.kill(self.pid, number)
 
 
+@contextlib.contextmanager
+def _put_off(signals: Iterable[int]) -> Iterator[set[int | signal.Signals]]:
+    """Within it, these signals wait. Python drops what their handlers raise in callbacks of a fork,
+    such as logging's. Gives the signals that waited before.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _become(
     run: Callable[[], object],
     name: str,
@@ -107,9 +123,12 @@ def _become(
     output: int,
     keep: Sequence[int],
     environment: Mapping[str, str],
+    mask: Iterable[int],
 ) -> None:
     """Be the child: never returns."""
     try:
+        _forget_handlers()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setsid()
         Path("/proc/self/comm").write_text(name, encoding="ascii")
         for fd, target in ((stdin, 0), (output, 1), (output, 2)):
@@ -125,6 +144,14 @@ def _become(
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _forget_handlers() -> None:
+    """Give signals that the parent handles their default action, as exec does."""
+    signal.set_wakeup_fd(-1)  # its number may become that of another file
+    for number in HANDLED:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _close(fd: int) -> None:

@@ -93,3 +93,72 @@ def test_no_fork_beside_threads_or_with_a_borrowed_stdout(prepare: str) -> None:
     words += "sys.exit(int(may_fork()))"
     ran = subprocess.run([sys.executable, "-c", words], timeout=60, check=False)
     assert ran.returncode == 0
+
+
+SIGNALLED = """
+import os, signal, sys
+from mrmesos.forking import Forked
+
+class Asked(BaseException):
+    pass
+
+def handle(number, frame):
+    raise Asked(signal.Signals(number).name)
+
+number = getattr(signal, sys.argv[1])
+signal.signal(number, handle)
+hears, wakes = os.pipe()
+os.set_blocking(wakes, False)
+signal.set_wakeup_fd(wakes)
+# Python drops what a handler raises in such a callback.
+os.register_at_fork(before=lambda: os.kill(os.getpid(), number))
+try:
+    Forked(lambda: os.read(0, 1), name="c", output=2, keep=(wakes,), environment={})
+    print("dropped")
+except Asked as problem:
+    print("raised", problem)
+"""
+
+IN_CHILD = """
+import os, signal, sys
+from mrmesos.forking import HANDLED, Forked
+
+hears, wakes = os.pipe()
+os.set_blocking(hears, False)
+os.set_blocking(wakes, False)
+signal.set_wakeup_fd(wakes)
+for number in HANDLED:
+    signal.signal(number, lambda *_: print("the parent's handler"))
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+def run():
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not blocked, blocked
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+
+child = Forked(run, name="c", output=2, keep=(wakes,), environment={})
+print(child.wait())
+try:
+    print("written:", os.read(hears, 1))
+except BlockingIOError:
+    print("nothing written")
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_the_fork_is_not_lost(name: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, name], capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stdout, ran.stderr) == (f"raised {name}\n", "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", -2), ("SIGTERM", -15)])
+def test_signals_have_their_default_action_in_the_child(name: str, code: int) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_CHILD, name], capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stdout, ran.stderr) == (f"{code}\nnothing written\n", "")
