@@ -9,8 +9,10 @@ survive_full_stderr()
 
 from typing import NoReturn  # noqa: E402 (what lies in the current directory is no module of ours)
 
-from mrmesos.cli import main as command  # noqa: E402
-from mrmesos.ending import leave  # noqa: E402
+from mrmesos.ending import ended_by_interrupts, leave  # noqa: E402
+
+with ended_by_interrupts():
+    from mrmesos.cli import main as command
 
 
 def main(prog_name: str = "mrmesos") -> NoReturn:

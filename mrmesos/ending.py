@@ -9,12 +9,13 @@ forced end is 128 + the signal's number, as in shells.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 SECONDS = 4.0
@@ -31,6 +32,29 @@ def die_with_parent() -> None:
     import ctypes  # most programs do not need it
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def ended_by_interrupts() -> Iterator[None]:
+    """Within it, SIGINT ends this process at once, as SIGTERM does without a handler.
+
+    It is for imports, and for programs that have nothing to clean up yet. Python's own handler
+    raises KeyboardInterrupt. If this happens in a callback of the import system, Python drops it,
+    and the program goes on.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or not _in_main_thread():
+        yield  # somebody else handles or ignores it
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class LastCall:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from mrmesos.ending import LastCall
+from mrmesos.ending import LastCall, ended_by_interrupts
 
 LAST_WORDS = """
 import atexit, sys, threading, time
@@ -92,3 +92,63 @@ def test_an_end_is_forced_some_seconds_after_a_signal_or_by_the_second_one(
     twice.signalled(number)
     twice.signalled(number)
     assert ends == [128 + number] * 2
+
+
+LOADS = """
+import importlib.abc, os, signal, sys, threading
+from mrmesos.ending import ended_by_interrupts
+
+{before}
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "slow":
+            class Dropped:
+                def __del__(self):  # Python drops what is raised here, as in its own callbacks
+                    os.kill(os.getpid(), signal.SIGINT)
+            Dropped()
+
+sys.meta_path.insert(0, Finder())
+handler = signal.getsignal(signal.SIGINT)
+with {how}:
+    try:
+        import slow
+    except ImportError:
+        print("went on", flush=True)
+assert signal.getsignal(signal.SIGINT) is handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "before", "code", "said"),
+    [
+        ("ended_by_interrupts()", "", -2, ""),
+        ("__import__('contextlib').nullcontext()", "", 0, "went on\n"),  # why it exists
+        (
+            "ended_by_interrupts()",
+            "signal.signal(signal.SIGINT, signal.SIG_IGN)",
+            0,
+            "went on\n",
+        ),
+        (
+            "ended_by_interrupts()",
+            "signal.signal(signal.SIGINT, lambda *_: print('own', end=' '))",
+            0,
+            "own went on\n",
+        ),
+    ],
+)
+def test_an_interrupt_during_an_import(how: str, before: str, code: int, said: str) -> None:
+    words = LOADS.format(how=how, before=before)
+    ran = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (code, said), ran.stderr
+
+
+def test_after_the_import_the_handler_is_pythons_again() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with ended_by_interrupts():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

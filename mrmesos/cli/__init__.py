@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 import mrmesos
 from mrmesos.client.terminal.errors import not_unicode
 from mrmesos.client.terminal.printable import printable
+from mrmesos.ending import ended_by_interrupts
 from mrmesos.garbage import set_apart
 
 VERBS = {
@@ -131,7 +132,8 @@ class LazyGroup(OneLineCommand, click.Group):
         if cmd_name not in VERBS:
             return None
         module, name = VERBS[cmd_name][0].split(":")
-        command = getattr(importlib.import_module(module), name)
+        with ended_by_interrupts():
+            command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mrmesos.ending import ended_by_interrupts
+
 if TYPE_CHECKING:
     from mrmesos.minimesos.agent.prepared import Prepared, Reaper
     from mrmesos.minimesos.http.server import AgentSpec, MiniMesosConfig
@@ -164,6 +166,7 @@ def parse_weights(text: str) -> dict[str, float]:
     is_flag=True,
     help="Stop when standard input closes. So it also ends when its parent process dies.",
 )
+@ended_by_interrupts()
 def minimesos(
     host: str,
     port: int,
@@ -190,7 +193,7 @@ def minimesos(
     import secrets
     import tempfile
 
-    # `serve` makes it. A signal that comes before then leaves none behind.
+    # `serve` makes it, and handles signals. A signal that comes before then leaves none behind.
     place = work_dir or Path(tempfile.gettempdir()) / f"minimesos-{secrets.token_hex(8)}"
     prepared = prepared_tracker(place) if prepare_tasktracker else None
     reaper = forked_reaper()
