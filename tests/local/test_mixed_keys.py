@@ -9,6 +9,7 @@ import io
 import pickle
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import count
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -91,9 +92,10 @@ class FirstField(Job):
     grouping_fields = 1
 
 
-def lines(keys: list[Any]) -> list[str]:
+def lines(keys: list[Any], numbers: list[int] | None = None) -> list[str]:
+    """By default, the numbers count the keys."""
     pickles = (base64.b64encode(pickle.dumps(key)).decode() for key in keys)
-    return [f"{text} {number}" for number, text in enumerate(pickles)]
+    return [f"{text} {number}" for number, text in zip(numbers or count(), pickles, strict=False)]
 
 
 def expected(keys: list[Any]) -> dict[Any, list[int]]:
@@ -117,6 +119,46 @@ def test_one_reduce_gets_all_groups_in_the_order_of_the_codes(keys: list[Any], s
     sums = [(repr(key), sum(values)) for key, values in expected(keys).items()]
     for job in (Combined, Summed):
         assert [(repr(k), v) for k, v in results(job, keys, splits, 1)] == sums
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [0, Decimal("0.0")],
+        [1, True, 1.0],
+        [True, 1],
+        [0.0, -0.0],
+        [(1,), (1.0,), (True,)],
+        [("a", 1.0), ("a", 1)],
+        [(0.0,), (-0.0,)],
+        ["b", 1, "b", 1.0],
+    ],
+)
+@pytest.mark.parametrize("numbers", [[0, 1, 2, 3], [1, 1, 2, 2], [1, 2, 1, 1], [1, 1, 1, 1]])
+def test_the_first_of_equal_keys_stands_for_them_if_pairs_are_counted(
+    keys: list[Any], numbers: list[int]
+) -> None:
+    wanted: dict[Any, int] = {}
+    for key, number in zip(keys, numbers, strict=False):
+        wanted[key] = wanted.get(key, 0) + number
+    for job in (Combined, Summed):
+        found = run_job(job, lines(keys, numbers), num_reducers=1).records
+        assert sorted((repr(k), v) for k, v in found) == sorted(
+            (repr(k), v) for k, v in wanted.items()
+        )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(mixed_keys(), st.sampled_from([1, 2])), max_size=8))
+def test_the_first_of_equal_keys_stands_for_them_as_values_change(
+    runs: list[tuple[list[Any], int]],
+) -> None:
+    keys = [key for keys, _ in runs for key in keys]
+    numbers = [number for keys, number in runs for _ in keys]
+    wanted = [(repr(key), sum(numbers[i] for i in at)) for key, at in expected(keys).items()]
+    for job in (Combined, Summed):
+        found = run_job(job, lines(keys, numbers), num_reducers=1).records
+        assert [(repr(key), value) for key, value in found] == wanted
 
 
 @settings(max_examples=25, deadline=None)

@@ -145,7 +145,9 @@ class ShuffleSink:
         if isinstance(combiner, ReducerCombiner):
             # The sort buffer begins to fill while the counts are still in memory.
             most = min(sort_buffer_bytes(conf) // 2, MAX_KERNEL_BYTES)
-            self._counted = CountedCombine(combiner, encoder, most, self._put, self.write_batch)
+            self._counted = CountedCombine(
+                combiner, encoder, most, self._put_counted, self.write_batch
+            )
         self._writer = MapOutputWriter(
             work_dir,
             num_partitions,
@@ -161,6 +163,7 @@ class ShuffleSink:
             self._counting = counts is not None
             if counts is not None:
                 return counts
+            self._counted.write()
         if not self._combiner.wants_groups():
             return None
         if not self._groups:
@@ -241,6 +244,10 @@ class ShuffleSink:
         self._waiting_rows = self._waiting_bytes = 0
         for batch in batches:
             self._put((batch,) if self._combiner is None else self._combiner.fold_batch(batch))
+
+    def _put_counted(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._flush()  # these pairs came before
+        self._put(batches)
 
     def _put(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
