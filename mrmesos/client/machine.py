@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrmesos.machine_memory import machine_memory
+
 MIB = 1 << 20
 
 
@@ -43,15 +45,10 @@ def machine_size(agents: int, place: Path, *, least_cpus: float = 0.0) -> AgentS
     The CPUs are those that this process may use. The memory is limited by the machine and the
     cgroup.
     """
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(limit).read_text(encoding="ascii").strip() if Path(limit).is_file() else ""
-        if text.isdigit():
-            memory = min(memory, int(text))
     return divide_machine(
         agents,
         cpus=len(os.sched_getaffinity(0)),
-        memory_mb=memory // MIB,
+        memory_mb=machine_memory() // MIB,
         disk_mb=shutil.disk_usage(place).total // MIB,
         least_cpus=least_cpus,
     )

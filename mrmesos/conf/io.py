@@ -22,7 +22,8 @@ MAP_OUTPUT_CODEC = declare(
     AUTO,
     "auto|lz4|zstd|none",
     "Compression of map output. `auto`: lz4 for each partition of a map's output whose sample "
-    "becomes a third smaller by it.",
+    "becomes a third smaller by it. Output that stays on one machine (TaskTrackers at loopback "
+    "addresses) and fits half its memory is then not compressed.",
 )
 SHUFFLE_PARALLELCOPIES = declare(
     "reduce.shuffle.parallelcopies",

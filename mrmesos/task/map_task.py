@@ -72,10 +72,12 @@ def run_map(
     watch: Watch | None = None,
     open_output: OpenOutput = open_part,
     redo: Redo | None = None,
+    raw_bytes: int = 0,
 ) -> MapResult:
     """Run a map attempt to its end; `work_dir` then holds its output (index.OUTPUT_FILE).
 
-    `redo` names the records to skip when this attempt was started before and its worker died.
+    `redo` names the records to skip when this attempt was started before and its worker died. With
+    `auto` as codec, up to `raw_bytes` of map output are not compressed.
 
     Raises TaskError if user code fails; InputError, OutputError, MemoryError, OSError. After an
     error no output is left behind.
@@ -90,7 +92,7 @@ def run_map(
     context.open_output = outputs.open
     mapper = make_task(mapper_of(job, split.source), context)
     encoder = ColumnEncoder(job.map_output_types)
-    sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output)
+    sink = make_sink(attempt, facts, job, conf, work_dir, context, encoder, open_output, raw_bytes)
     bad = bad_records(conf, redo, work_dir, outputs)
     driver = make_skipping_driver(mapper, context, sink, bad)
     run = _MapRun(driver, context, max(1, split.length), work_dir)

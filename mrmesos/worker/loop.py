@@ -29,6 +29,8 @@ from msgspec.structs import replace
 from mrmesos.access.tls import client_context
 from mrmesos.api.job import Job
 from mrmesos.conf import Conf, conf_from_environment
+from mrmesos.machine_memory import machine_memory
+from mrmesos.task.collect.map_output import raw_bytes
 from mrmesos.task.drivers.failures import error_of
 from mrmesos.task.drivers.limits import MAX_FETCH_FAILED
 from mrmesos.task.drivers.progress import Watch
@@ -276,7 +278,14 @@ def _mapped(task: RunTask, facts: JobFacts, job: Job, watch: Watch) -> MapResult
         if facts.spec.cut_points is not None:
             job.cut_points = read_cut_points(facts.spec.cut_points)
     return run_map(
-        attempt, facts, job, work_dir, hostname=task.hostname, watch=watch, redo=task.redo
+        attempt,
+        facts,
+        job,
+        work_dir,
+        hostname=task.hostname,
+        watch=watch,
+        redo=task.redo,
+        raw_bytes=raw_bytes(task.tracker_url, facts.num_maps, machine_memory()),
     )
 
 

@@ -42,6 +42,11 @@ class Tokenize(Mapper):
             yield word, 1
 
 
+class Lines(Mapper):
+    def map(self, key: int, line: str) -> Pairs:
+        yield line, 1
+
+
 class Total(Reducer):
     def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:
         yield key, sum(values)
@@ -105,6 +110,23 @@ def test_equal_keys_are_folded(tmp_path: Path, more: dict[str, object]) -> None:
     assert sorted(found) == [("a", 10000), ("is", 5000), ("rose", 10000)]
     assert done.counters["task"]["MAP_OUTPUT_RECORDS"] == 25_000
     assert done.counters["task"]["SPILLED_RECORDS"] == 3
+
+
+@pytest.mark.parametrize("reducer", [Total, Sum])
+def test_output_within_its_raw_bytes_is_not_compressed(
+    tmp_path: Path, reducer: type[Reducer]
+) -> None:
+    source = tmp_path / "input.txt"
+    source.write_text("".join(f"the same beginning {number}\n" for number in range(5000)))
+    cls = job(Lines, reducer=reducer)
+    sizes = []
+    for raw_bytes in (0, 10_000, 1 << 20):
+        work = tmp_path / f"work-{raw_bytes}"
+        work.mkdir()
+        facts = facts_for(cls, tmp_path / "out", num_reducers=1)
+        run_map(map_attempt(source), facts, cls(), work, raw_bytes=raw_bytes)
+        sizes.append((work / OUTPUT_FILE).stat().st_size)
+    assert sizes[0] == sizes[1] < 0.67 * sizes[2]
 
 
 @pytest.mark.parametrize("key", [None, 3, 2.5, True, b"x", ("a", 1), [1, 2], "x"])

@@ -36,11 +36,7 @@ SEGMENT_BATCH_ROWS = 1 << 16
 _SAMPLE_BYTES = 64 << 10
 _SAMPLE_LEAST = 4 << 10
 _COMPRESSIBLE = 0.67
-"""Compression pays if a sample takes at most this part of its bytes.
-
-On one machine, writing, sending and reading the bytes that are saved then costs about as much as
-lz4 (docs/performance.md). Between machines it costs more.
-"""
+"""Compression pays between machines if a sample takes at most this part of its bytes."""
 _CHUNK = 1 << 20
 _BUFFER = 8 << 10
 _AT_ONCE = 64 << 10
@@ -56,6 +52,11 @@ def codec_of(conf: Conf) -> str | None:
     if name not in (AUTO, "lz4", "zstd", "none"):
         raise ConfError(f"{MAP_OUTPUT_CODEC.name}={name!r}: expected auto, lz4, zstd or none")
     return None if name == "none" else name
+
+
+def codec_within(codec: str | None, nbytes: int, raw_bytes: int) -> str | None:
+    """The codec of a map's output of this size. AUTO leaves up to `raw_bytes` as they are."""
+    return None if codec == AUTO and nbytes <= raw_bytes else codec
 
 
 class _ChecksummedFile(io.RawIOBase):

@@ -23,7 +23,13 @@ from mrmesos.io.columns.sortkey import sort_column, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
 from mrmesos.io.shuffle.index import MapOutputIndex, Segment
 from mrmesos.io.shuffle.merge import merge_runs
-from mrmesos.io.shuffle.segments import SEGMENT_BATCH_BYTES, codec_of, read_segment, write_segment
+from mrmesos.io.shuffle.segments import (
+    SEGMENT_BATCH_BYTES,
+    codec_of,
+    codec_within,
+    read_segment,
+    write_segment,
+)
 
 Combine = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -70,21 +76,22 @@ class MapOutputWriter:
         conf: Conf,
         combine: Combine | None = None,
         combine_merged: Combine | None = None,
+        raw_bytes: int = 0,
         sort_bytes: int | None = None,
         max_bytes: int = MAX_KERNEL_BYTES,
     ) -> None:
         """`combine` gets the sorted batches of one partition and yields sorted batches.
 
         The batches have `__sort` if the keys need it. `combine_merged` combines merged runs, if
-        that differs (counts are then added, not counted again). `sort_bytes` overrides
-        `io.sort.mb`. No kernel gets more than `max_bytes` unless a single record is larger.
-        Raises ConfError.
+        that differs (counts are then added, not counted again). With `auto` as codec, up to
+        `raw_bytes` of output are not compressed. `sort_bytes` overrides `io.sort.mb`. No
+        kernel gets more than `max_bytes` unless a single record is larger. Raises ConfError.
         """
         self._directory = directory
         self._num_partitions = num_partitions
         self._combine = combine
         self._combine_merged = combine_merged or combine
-        self._codec = codec_of(conf)
+        self._codec, self._raw_bytes = codec_of(conf), raw_bytes
         self._factor = conf.get_as(IO_SORT_FACTOR)
         wanted = sort_buffer_bytes(conf) if sort_bytes is None else sort_bytes
         self._sort_bytes = min(wanted, max_bytes)
@@ -204,12 +211,13 @@ class MapOutputWriter:
         run = _Run(self._directory / f"spill-{self._run_number}.data", [])
         self._run_number += 1
         self._runs.append(run)  # before the file exists, so that abort() always removes it
+        codec = codec_within(self._codec, self._counters["MAP_OUTPUT_BYTES"], self._raw_bytes)
         with named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
             for number in range(self._num_partitions):
                 batches = partition(number)
                 if combine is not None:
                     batches = self._combined(combine, batches)
-                segment = write_segment(file, batches, codec=self._codec)
+                segment = write_segment(file, batches, codec=codec)
                 run.segments.append(segment)
                 self._counters["SPILLED_RECORDS"] += segment.rows
 

@@ -19,7 +19,12 @@ import pyarrow as pa
 from mrmesos.conf import Conf
 from mrmesos.io.columns.batches import take
 from mrmesos.io.shuffle.index import MapOutputIndex, Segment
-from mrmesos.io.shuffle.segments import CorruptSegmentError, codec_of, write_segment
+from mrmesos.io.shuffle.segments import (
+    CorruptSegmentError,
+    codec_of,
+    codec_within,
+    write_segment,
+)
 from mrmesos.io.shuffle.sortbuffer import DATA_NAME, INDEX_NAME, MapOutputFiles, named
 
 _BUFFER = 1 << 20
@@ -30,18 +35,23 @@ Partitions = npt.NDArray[np.int32]
 class UnsortedWriter:
     """Writes one map's output into `directory`, which must exist. For one thread."""
 
-    def __init__(self, directory: Path, num_partitions: int, *, conf: Conf) -> None:
+    def __init__(
+        self, directory: Path, num_partitions: int, *, conf: Conf, raw_bytes: int = 0
+    ) -> None:
+        """With `auto` as codec, up to `raw_bytes` of output are not compressed."""
         self._directory = directory
         self._num_partitions = num_partitions
-        self._codec = codec_of(conf)
+        self._codec, self._raw_bytes = codec_of(conf), raw_bytes
         self._runs: list[tuple[Path, list[Segment]]] = []
-        self._spilled = 0
+        self._spilled = self._bytes = 0
 
     def write_run(self, parts: Sequence[tuple[pa.RecordBatch, Partitions]]) -> None:
         """Write batches of records to their partitions. Raises OSError.
 
         This is fastest if the records are already in the order of partitions.
         """
+        self._bytes += sum(batch.nbytes for batch, _ in parts)
+        codec = codec_within(self._codec, self._bytes, self._raw_bytes)
         bounded = [self._by_partition(batch, partitions) for batch, partitions in parts]
 
         def segment(file: BinaryIO, number: int) -> Segment:
@@ -49,7 +59,7 @@ class UnsortedWriter:
                 batch.slice(bounds[number], bounds[number + 1] - bounds[number])
                 for batch, bounds in bounded
             )
-            return write_segment(file, pieces, codec=self._codec)
+            return write_segment(file, pieces, codec=codec)
 
         self._spilled += sum(batch.num_rows for batch, _ in bounded)
         self._write(segment)

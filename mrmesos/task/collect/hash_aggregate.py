@@ -46,8 +46,11 @@ class AggregateSink:
         encoder: ColumnEncoder,
         aggregate: type[Aggregate],
         partition: Partition | None,
+        raw_bytes: int = 0,
     ) -> None:
-        """If `partition` is None, the hash of a key chooses its partition."""
+        """If `partition` is None, the hash of a key chooses its partition. `raw_bytes` is as in
+        `UnsortedWriter`.
+        """
         self._num_partitions = num_partitions
         self._partition = partition
         self._encoder = encoder
@@ -55,7 +58,7 @@ class AggregateSink:
         most = min(sort_buffer_bytes(conf), MAX_KERNEL_BYTES)
         self._aggregate = aggregate
         self._fold = HashFold(aggregate, aggregate.initial, most)
-        self._writer = UnsortedWriter(work_dir, num_partitions, conf=conf)
+        self._writer = UnsortedWriter(work_dir, num_partitions, conf=conf, raw_bytes=raw_bytes)
         self._counted = CountedPairs(encoder, self._hold, self.write_batch)
         self._taken = self._taken_bytes = self._given = 0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -30,3 +32,17 @@ def remove_output(work_dir: Path) -> None:
     """Undo `in_place`, if it was called."""
     for name in (OUTPUT_FILE, INDEX_FILE):
         (work_dir / name).unlink(missing_ok=True)
+
+
+def raw_bytes(tracker_url: str, num_maps: int, memory: int) -> int:
+    """Most bytes of one map's output that stay as they are although compression would save a third.
+
+    They are the map's part of half the machine's memory. 0 if other machines may fetch them. None
+    can reach a TaskTracker at a loopback address.
+    """
+    host = urlsplit(tracker_url).hostname or ""
+    try:
+        stays = ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        stays = host == "localhost"
+    return memory // 2 // max(1, num_maps) if stays else 0

@@ -74,8 +74,12 @@ def make_sink(
     context: RecordContext,
     encoder: ColumnEncoder,
     open_output: OpenOutput,
+    raw_bytes: int = 0,
 ) -> MapSink:
-    """The sink for this job: a map-only job, an aggregate, or any other job with reduces."""
+    """The sink for this job: a map-only job, an aggregate, or any other job with reduces.
+
+    `raw_bytes` is as in `MapOutputWriter`.
+    """
     if facts.spec.num_reducers == 0:
         return OutputSink(open_output(attempt, facts, job), encoder)
     grouping = Grouping.of(job)
@@ -90,10 +94,11 @@ def make_sink(
             encoder,
             aggregate,
             None if hashed else partition,
+            raw_bytes,
         )
     combiner = make_combiner(job, context, ColumnEncoder())
     return ShuffleSink(
-        facts.spec.num_reducers, conf, work_dir, encoder, combiner, partition, grouping
+        facts.spec.num_reducers, conf, work_dir, encoder, combiner, partition, grouping, raw_bytes
     )
 
 
@@ -127,6 +132,7 @@ class ShuffleSink:
         combiner: Combiner | None,
         partition: Partition,
         grouping: Grouping,
+        raw_bytes: int = 0,
     ) -> None:
         self._encoder = encoder
         self._combiner = combiner
@@ -153,6 +159,7 @@ class ShuffleSink:
             num_partitions,
             conf=conf,
             combine=None if combiner is None else combiner.fold_sorted,
+            raw_bytes=raw_bytes,
         )
 
     def groups(self) -> Groups | Counts | None:
