@@ -51,7 +51,7 @@ class Bench:
             rows = [(system, Row(workload.name, system.name, system.label)) for system in asked]
             self.results.rows += [row for _, row in rows]
             try:
-                check_disk(workload, self.work)
+                check_disk(workload, self.data, self.work)
                 source = workload.dataset.at(self.data)
             except NotAvailable as problem:
                 for _, row in rows:
@@ -137,12 +137,17 @@ def multiply(counts: Path, times: int) -> None:
     partial.rename(counts)
 
 
-def check_disk(workload: Workload, directory: Path) -> None:
-    """Raise NotAvailable if the workload takes more disk than is free."""
-    free = shutil.disk_usage(directory).free
-    if free < workload.disk:
-        needs = bytes_in_words(workload.disk)
-        raise NotAvailable(f"it needs {needs} of free disk, and {free / 1e9:.1f} GB are free")
+def check_disk(workload: Workload, data: Path, work: Path) -> None:
+    """Raise NotAvailable if the workload takes more disk than is free.
+
+    An input that exists, for example after a run that was stopped, needs no more.
+    """
+    source = workload.dataset.path_in(data)
+    made = sum(file.stat().st_size for file in data_files(source)) if source.exists() else 0
+    needed, free = workload.disk - made, shutil.disk_usage(work).free
+    if free < needed:
+        words = f"it needs {bytes_in_words(needed)} of free disk, and {free / 1e9:.1f} GB are free"
+        raise NotAvailable(words)
 
 
 def digest(workload: Workload, target: Path, scratch: Path) -> str:

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from benchmarks import hadoop_peer
 from benchmarks.datasets import copies as copies_of
 from benchmarks.datasets import linux_source, numbered, origin_of
+from benchmarks.real_text import NotAvailable
 from benchmarks.results import Results, Status, load
-from benchmarks.run import Bench, plan
+from benchmarks.run import Bench, check_disk, plan
 from benchmarks.systems import ROOT, System, import_problem, systems
 from benchmarks.workloads import SIZES, Operation, Workload, workloads
 
@@ -87,6 +89,19 @@ def test_what_takes_much_disk_runs_once_and_is_removed(tmp_path: Path) -> None:
     (row,) = measured(tmp_path, too_much, system).rows
     assert row.status is Status.SKIPPED
     assert row.reason.startswith("it needs 1e+09 GB of free disk")
+
+
+def test_an_input_that_exists_takes_no_more_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = Workload("many", "", Operation.WORDCOUNT, copies_of(numbered(5), 3), disk=1000)
+    free = Mock(free=900)
+    monkeypatch.setattr("benchmarks.run.shutil.disk_usage", lambda _: free)
+    with pytest.raises(NotAvailable, match="it needs 1 KB of free disk"):
+        check_disk(workload, tmp_path, tmp_path)
+    made = sum(file.stat().st_size for file in workload.dataset.at(tmp_path).iterdir())
+    assert made == 3 * 5 * 8
+    check_disk(workload, tmp_path, tmp_path)
 
 
 def test_peers_that_no_goal_needs_run_once(tmp_path: Path) -> None:
