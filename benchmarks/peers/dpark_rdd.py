@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from operator import add
 from typing import Any
 
@@ -37,6 +38,7 @@ def main() -> None:
     operation, source, target = sys.argv[1:4]
     sys.argv[1:] = ["--master", "process", "--parallel", "2", "--quiet"]  # dpark reads them
     conf.DPARK_WORK_DIR = os.environ["TMPDIR"]
+    tempfile.tempdir = "/tmp"  # for sockets of multiprocessing, whose paths must be short
     lines = DparkContext().textFile(source, splitSize=SPLIT_BYTES)
     jobs = {"wordcount": wordcount, "sort": sort, "groupsum": groupsum}
     jobs[operation](lines).saveAsTextFile(target)
