@@ -309,7 +309,7 @@ def end(st: State, job: JobInProgress, state: JobState) -> None:
     for tracker_id in sorted(job.hosts.trackers):
         if (tracker := st.cluster.trackers.get(tracker_id)) is not None:
             tracker.cursors.pop(job.id, None)
-            st.post(tracker_id, ForgetJob(job.id))
+            st.post_unhurried(tracker_id, ForgetJob(job.id))
     del st.jobs[job.id]
     st.changes.news.pop(job.id, None)
     st.totals.add(state.value, job.counters.own)

@@ -103,16 +103,27 @@ class State:
         self.out.commands.append(command)
 
     def post(self, tracker_id: TrackerId, *actions: Action) -> None:
-        """Give a TaskTracker actions, with the next answer to its heartbeats.
+        """Give a TaskTracker actions, and have its held heartbeat answered with them at once.
 
         If the TaskTracker is gone, nothing happens.
         """
-        box = self.mailboxes.find(tracker_id)
-        if box is not None:
-            box.put(actions)
+        if self._put(tracker_id, actions):
             self.out.woken[tracker_id] = None
-            if box.full:
-                self.out.deaf[tracker_id] = None
+
+    def post_unhurried(self, tracker_id: TrackerId, *actions: Action) -> None:
+        """Give a TaskTracker actions for which nobody waits. They go with its next answer, which a
+        held heartbeat gets within seconds anyway.
+        """
+        self._put(tracker_id, actions)
+
+    def _put(self, tracker_id: TrackerId, actions: tuple[Action, ...]) -> bool:
+        box = self.mailboxes.find(tracker_id)
+        if box is None:
+            return False
+        box.put(actions)
+        if box.full:
+            self.out.deaf[tracker_id] = None
+        return True
 
     def forget_mailbox(self, tracker_id: TrackerId) -> None:
         """A TaskTracker is gone. If it speaks again, it hears that it is unknown, and ends."""
