@@ -68,6 +68,7 @@ def progressed(st: State, progress: AttemptProgress, tracker: Tracker) -> None:
     attempt.status = progress.status[:STATUS_CHARACTERS]
     attempt.counters = progress.counters
     attempt.fetched |= progress.fetched
+    speculation.told(st.jobs[attempt.task.job_id], attempt)
 
 
 def lost(st: State, attempt: TaskAttempt, why: str) -> None:

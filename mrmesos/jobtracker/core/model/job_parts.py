@@ -23,7 +23,10 @@ class Pace:
     """Sum of the progress rates (1/s) of these attempts; `squares` is the sum of their squares."""
     squares: float = 0.0
     review_at: float = 0.0
-    """When to look at the running attempts again."""
+    """When to look at the running attempts again. `reviewed` is when we looked last."""
+    reviewed: float = 0.0
+    wants_news: bool = True
+    """Whether that look lacked the progress of an attempt. So the next progress brings a look."""
     candidates: list[TaskInProgress] = field(default_factory=list)
     """The tasks that the last review found slow."""
 

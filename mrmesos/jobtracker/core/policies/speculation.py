@@ -30,9 +30,9 @@ _WEIGHT = 0.4
 def review(st: State, job: JobInProgress) -> None:
     """Look for slow attempts of a running job, if a look is due and no task could run instead."""
     for kind in SETS:
-        due = st.now >= job.of(kind).pace.review_at
-        if due and job.settings.speculative(kind):
-            job.of(kind).pace.review_at = st.now + REVIEW_SECONDS
+        pace = job.of(kind).pace
+        if st.now >= pace.review_at and job.settings.speculative(kind):
+            pace.reviewed, pace.review_at = st.now, st.now + REVIEW_SECONDS
             job.drop_candidates(kind)
             maps_over = job.maps.over is not None and not job.outputs.absent
             if not len(job.of(kind).pending) and (kind is TaskKind.MAP or maps_over):
@@ -53,6 +53,10 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
             # Its rate cannot be so high that it would have ended by now.
             rate, most = attempt.progress / seconds, 1 / (now - since)
             rates[attempt] = rate if rate < most else most
+    pace.wants_news = len(rates) < len(running) or not rates
+    if not rates:
+        pace.review_at = math.inf
+        return
     count = pace.count + len(rates)
     if count < 2:
         return
@@ -78,13 +82,20 @@ def _review(st: State, job: JobInProgress, kind: TaskKind) -> None:
             left = math.inf if stalled else _seconds_left(attempt, rate, st.now)
             if left > typical:
                 slow.append((left, attempt))
-    pace.review_at = max(pace.review_at, next_at if len(rates) == len(running) else 0.0)
+    pace.review_at = max(pace.review_at, next_at)
     room = job.backups_max - job.backups
     slow.sort(key=lambda entry: (-entry[0], entry[1].id))
     wanting = [a for _, a in slow if len(a.task.running) == 1 and not a.kill_asked]
     for attempt in wanting[: max(0, room)]:
         job.index.want_backup(attempt.task, job)
         pace.candidates.append(attempt.task)
+
+
+def told(job: JobInProgress, attempt: TaskAttempt) -> None:
+    """An attempt told its progress. If the last look lacked some attempt's, look again."""
+    pace = job.of(attempt.task.kind).pace
+    if pace.wants_news:
+        pace.wants_news, pace.review_at = False, pace.reviewed + REVIEW_SECONDS
 
 
 def began(job: JobInProgress, attempt: TaskAttempt) -> float:

@@ -6,9 +6,12 @@ import pytest
 
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.job import JobInProgress
+from mrmesos.jobtracker.core.policies import speculation
 from mrmesos.jobtracker.core.scheduling.eligibility import SLOW_AGENT
+from mrmesos.jobtracker.core.state.state import State
 from mrmesos.wire.heartbeat import EndSlot, KillAttempt
-from mrmesos.wire.ids import AgentId
+from mrmesos.wire.ids import AgentId, TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import AttemptProgress, AttemptState
 from tests.jobtracker.harness import Hands, error, launches, long, of, reducing, short, started
@@ -47,6 +50,43 @@ def test_a_slow_map_runs_a_second_time_elsewhere() -> None:
     assert (counters["LAUNCHED_MAPS"], counters["SPECULATIVE_MAPS"]) == (5, 1)
     maps = hands.status(job).maps
     assert (maps.pending, maps.running, maps.succeeded) == (0, 1, 3), "tasks, not attempts"
+
+
+def test_a_map_that_runs_again_after_all_were_done_may_be_slow() -> None:
+    hands = Hands()
+    job = hands.job(maps=4, reduces=1, reduce_memory_mb="100000")
+    hands.offer("a", "b", "c", "d")
+    hands.later(10)
+    for name in ("m0", "m1", "m2", "m3"):
+        hands.end(long(job, name))
+    hands.later(2)
+    hands.do(ev.TrackerLost(hands.tracker_of[long(job, "m3")], "d", 0))
+    assert started(hands.offer("e")) == ["m3.1"]
+    hands.later(20)
+    tell(hands, job, m3_1=0.1)
+    hands.later(1.5)
+    assert started(hands.offer("f")) == ["m3.2"]
+
+
+def test_attempts_are_looked_at_when_there_is_news_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[TaskKind] = []
+    look = speculation._review
+
+    def counted(st: State, job: JobInProgress, kind: TaskKind) -> None:
+        looks.append(kind)
+        look(st, job, kind)
+
+    monkeypatch.setattr(speculation, "_review", counted)
+    hands = Hands()
+    job = hands.job(maps=2)
+    hands.offer("a", "b")
+    hands.later(20)
+    assert len(looks) == 1, "nobody has told anything"
+    tell(hands, job, m0=0.1)
+    hands.later(0.5)
+    assert len(looks) == 2
 
 
 def test_offers_flow_again_for_it() -> None:
