@@ -5,27 +5,21 @@ Comes in: all offers of one message. Goes out: AcceptOffers and DeclineOffers, e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
-from mrmesos.jobtracker.core.handlers import jobs, maintenance
-from mrmesos.jobtracker.core.messages.commands import (
-    AcceptOffers,
-    DeclineOffers,
-    ShutdownTracker,
-    SlotLaunch,
-    WarmTrackerLaunch,
-)
+from mrmesos.jobtracker.core.handlers import jobs
+from mrmesos.jobtracker.core.handlers.offer_batch import Batch, Offered
+from mrmesos.jobtracker.core.messages.commands import AcceptOffers, DeclineOffers, SlotLaunch
 from mrmesos.jobtracker.core.messages.events import Offer
 from mrmesos.jobtracker.core.model.agent import Agent
-from mrmesos.jobtracker.core.policies import host_faults, warm_trackers
+from mrmesos.jobtracker.core.policies import warm_trackers
 from mrmesos.jobtracker.core.policies.dispatch import new_slot, new_tracker, start_attempt
 from mrmesos.jobtracker.core.policies.quota import Quota
 from mrmesos.jobtracker.core.scheduling.eligibility import Fit
-from mrmesos.jobtracker.core.scheduling.find_task import NOTHING, Choice, Found, NotYet, find_task
+from mrmesos.jobtracker.core.scheduling.find_task import Choice, Found, NotYet, find_task
+from mrmesos.jobtracker.core.scheduling.quick_answer import all_wait, differs, map_needs
 from mrmesos.jobtracker.core.state.state import State
-from mrmesos.resources import Amounts, Pool, Resource, total
-from mrmesos.wire.ids import AgentId, HostName, TrackerId
+from mrmesos.resources import Amounts, Pool
 
 REFUSE_SECONDS_LOCALITY = 0.5
 """Filter of an offer that we decline because each task waits for a better agent. Mesos' allocator
@@ -33,104 +27,6 @@ keeps a filter for at least an allocation interval (1 s). In between, it can off
 other frameworks.
 """
 NO_WORK = "no task waits"
-COME_BACK_SECONDS = 2.0
-"""If all our tasks passed an agent over, and it is offered again this soon, it stood idle."""
-
-
-@dataclass(slots=True, eq=False)
-class _Offered:
-    """All offers of one agent to one of our roles, joined, once we look at them."""
-
-    agent: Agent
-    role: str
-    offers: tuple[Offer, ...]
-    resources: Sequence[Resource]
-    free: Amounts
-    """The amounts that we can take of `resources`."""
-    pool: Pool | None = None
-    """Takes resources out of the offers. Made when the first task is found."""
-    launches: list[SlotLaunch] = field(default_factory=list)
-    warm_tracker: WarmTrackerLaunch | None = None
-    choice: Choice = NOTHING
-
-    @property
-    def used(self) -> bool:
-        """Whether we accept the offers."""
-        return bool(self.launches) or self.warm_tracker is not None
-
-
-class _Batch:
-    """The offers of one message. A small job brings offers of all agents, and takes few of them. So
-    only those at which we look for a task get an `_Offered`.
-    """
-
-    __slots__ = ("agents", "changed", "groups", "offers", "passed", "places", "seen")
-
-    def __init__(self, st: State, offers: Sequence[Offer]) -> None:
-        self.agents: list[Agent] = []
-        """By place, as all else here: the agent of an offer, or of several joined offers."""
-        self.passed: dict[int, bool] = {}
-        """Agents that all our tasks passed over the last time, and whether that was within
-        COME_BACK_SECONDS: then they stood idle.
-        """
-        self.changed: list[int] = []
-        """Agents that may offer other resources than the last time."""
-        self.seen: dict[int, _Offered] = {}
-        self.groups: list[tuple[Offer, ...]] | None = None
-        """The offers by agent and role, if an agent has several."""
-        self.offers = offers
-        _hear(st, offers, self)
-        self.places = dict(zip(self.agents, range(len(offers)), strict=True))
-        if len(self.places) < len(self.agents):
-            self._join()
-
-    def _join(self) -> None:
-        joined: dict[tuple[Agent, str], tuple[Offer, ...]] = {}
-        for agent, offer in zip(self.agents, self.offers, strict=True):
-            key = agent, offer.role
-            joined[key] = (*joined.get(key, ()), offer)
-        idle = {self.agents[place]: idle for place, idle in self.passed.items()}
-        self.agents, self.groups = [agent for agent, _ in joined], list(joined.values())
-        self.passed = {n: idle[agent] for n, agent in enumerate(self.agents) if agent in idle}
-        self.changed = list(range(len(self.agents)))
-
-    def group(self, place: int) -> tuple[Offer, ...]:
-        """The offers at a place."""
-        return (self.offers[place],) if self.groups is None else self.groups[place]
-
-    def of(self, agents: Set[Agent]) -> list[int]:
-        """The places of these agents."""
-        if self.groups is None:
-            places = self.places
-            return sorted([places[agent] for agent in agents if agent in places])
-        return [place for place, agent in enumerate(self.agents) if agent in agents]
-
-    def look(self, place: int) -> _Offered:
-        """The offers at a place, joined."""
-        entry = self.seen.get(place)
-        if entry is None:
-            agent, group = self.agents[place], self.group(place)
-            resources = _resources(group)
-            # An agent with offers to several roles remembers the last ones.
-            free = agent.free if agent.offered == resources else total(resources)
-            entry = _Offered(agent, group[0].role, group, resources, free)
-            self.seen[place] = entry
-        return entry
-
-    def unused(self) -> list[str]:
-        """The ids of all offers that we do not accept."""
-        used = {place for place, entry in self.seen.items() if entry.used}
-        if self.groups is None:
-            ids = [offer.offer_id for offer in self.offers]
-            for place in sorted(used, reverse=True):
-                del ids[place]
-            return ids
-        return [
-            offer.offer_id
-            for place, group in enumerate(self.groups)
-            if place not in used
-            for offer in group
-        ]
 
 
 def receive(st: State, offers: Sequence[Offer]) -> None:
@@ -140,8 +36,7 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     agent takes another task. Then each offer is accepted or declined.
     """
     st.offers.last = st.now
-    batch = _Batch(st, offers)
-    _read(st, batch)
+    batch = Batch(st, offers)
     if st.offers.unjudged:
         jobs.judge_new(st)
     before = st.index.chances.passed, st.index.chances.again
@@ -153,81 +48,14 @@ def receive(st: State, offers: Sequence[Offer]) -> None:
     _answer(st, batch)
 
 
-def _hear(st: State, offers: Sequence[Offer], batch: _Batch) -> None:
-    """Note what offers say about their agents, and the agent of each in `batch`."""
-    now, agents, known_trackers = st.now, st.cluster.agents, st.cluster.trackers
-    heard = batch.agents
-    for offer in offers:
-        agent = agents.get(AgentId(offer.agent_id))
-        if agent is None or agent.offer is not offer:
-            if agent is None or agent.rack != offer.rack:
-                agent = st.cluster.see_agent(
-                    AgentId(offer.agent_id), HostName(offer.hostname), offer.address, offer.rack
-                )
-                st.index.see_agent(agent)
-                host_faults.seen(st, agent)
-            agent.offer = offer
-            agent.url = offer.agent_url
-            attributes = offer.attributes
-            if attributes is not agent.attributes and attributes != agent.attributes:
-                agent.has(attributes)
-                host_faults.seen(st, agent)
-        agent.seen = now
-        if offer.unavailability is not agent.away and offer.unavailability != agent.away:
-            maintenance.learn(st, agent, offer.unavailability)
-        if offer.executor_ids:
-            for executor_id in offer.executor_ids:
-                if executor_id not in known_trackers:
-                    st.emit(ShutdownTracker(TrackerId(executor_id), agent.id))
-        if agent.offered is not offer.resources:
-            batch.changed.append(len(heard))
-        if agent.passed is not None:
-            batch.passed[len(heard)] = now - agent.passed <= COME_BACK_SECONDS
-        heard.append(agent)
-
-
-def _resources(group: tuple[Offer, ...]) -> tuple[Resource, ...]:
-    if len(group) == 1:
-        return group[0].resources
-    return tuple([resource for offer in group for resource in offer.resources])
-
-
-def _read(st: State, batch: _Batch) -> None:
-    """Sum up the offered resources. Most agents offer exactly what they offered last time, and the
-    comparison costs a fraction of the sum.
-    """
-    grown = False
-    for place in batch.changed:
-        agent, group = batch.agents[place], batch.group(place)
-        resources = _resources(group)
-        same, agent.offered = agent.offered == resources, resources
-        if same:
-            continue
-        agent.free, agent.role = total(resources), group[0].role
-        _remember_size(st, agent.free)
-        if st.cluster.see_size(agent, agent.free):
-            grown = True
-            host_faults.seen(st, agent)
-    if grown:
-        st.index.see_sizes()
-
-
-def _remember_size(st: State, here: Amounts) -> None:
-    known = st.offers.largest
-    if here.get("cpus", 0) < known.get("cpus", 0):  # most agents
-        return
-    if (here.get("cpus", 0), here.get("mem", 0)) >= (known.get("cpus", 0), known.get("mem", 0)):
-        st.offers.largest = dict(here)
-
-
-def _note_passed(st: State, batch: _Batch) -> None:
+def _note_passed(st: State, batch: Batch) -> None:
     """Note which agents all tasks passed over. `receive` counted the idle ones before the choice,
     so those that are used now are subtracted again.
     """
     taken = 0
-    for place in sorted({*batch.passed, *batch.seen}):
+    for place in sorted({*batch.passed, *batch.passing, *batch.seen}):
         entry, idle = batch.seen.get(place), batch.passed.get(place, False)
-        passed = entry is not None and isinstance(entry.choice, NotYet)
+        passed = isinstance(batch.choice(place), NotYet)
         unused = idle and not (entry is not None and entry.launches)
         taken += idle and not (passed and unused)
         st.index.chances.passed += passed and not unused
@@ -235,51 +63,67 @@ def _note_passed(st: State, batch: _Batch) -> None:
     st.index.count_idle(-taken)
 
 
-def _nearest_first(st: State, batch: _Batch) -> Iterator[int]:
-    """The places of the batch. Those of agents that store data of waiting maps come first. A job
-    whose data is on an offered agent then neither waits nor reads over the network.
+def _near(st: State, batch: Batch) -> list[int]:
+    """The places of agents that store data of waiting maps. They go first. So a job whose data is
+    on an offered agent neither waits nor reads over the network.
     """
     st.index.flush()
-    agents = batch.agents
     hosts = [host for host, jobs in st.index.hosts.items() if jobs]
-    if not hosts:
-        yield from range(len(agents))
-        return
-    if len(hosts) < len(agents):  # a small job's data is on few of the agents
-        storing = {agent for host in hosts for agent in st.cluster.hosts.get(host, ())}
-        near = batch.of(storing)
-    else:
-        stored_on = st.index.stored_on
-        near = [place for place, agent in enumerate(agents) if stored_on(agent)]
-    yield from near
-    first = set(near)
-    for place in range(len(agents)):
-        if place not in first:
-            yield place
+    if len(hosts) < len(batch.agents):  # a small job's data is on few of the agents
+        return batch.of({agent for host in hosts for agent in st.cluster.hosts.get(host, ())})
+    stored_on = st.index.stored_on
+    return [place for place, agent in enumerate(batch.agents) if stored_on(agent)]
 
 
-def _place(st: State, batch: _Batch) -> None:
+def _place(st: State, batch: Batch) -> None:
     """Go round the agents until no agent takes another task, or no task waits."""
     quota = Quota(st) if st.settings.cap else None
-    taking: Iterable[_Offered] = (
-        batch.look(place)
-        for place in _nearest_first(st, batch)
-        if batch.agents[place].takes(st.now)
-    )
-    while taking:
-        again = []
-        for entry in taking:
-            if not st.index.has_work:
-                return
-            if _place_one(st, entry, quota):
-                again.append(entry)
-        taking = again
+    near = _near(st, batch)
+    taking = _ask(st, batch, near, quota)
+    if st.index.has_work:
+        first = set(near)
+        others = [place for place in range(len(batch.agents)) if place not in first]
+        taking += _ask(st, batch, others, quota)
+    while taking and st.index.has_work:
+        taking = [entry for entry in taking if st.index.has_work and _place_one(st, entry, quota)]
 
 
-def _place_one(st: State, entry: _Offered, quota: Quota | None) -> bool:
-    tracker, own = entry.agent.tracker, st.settings.tracker
-    free = entry.free if quota is None else quota.within(entry.free)
-    fit = Fit(free, own if tracker is None else {}, own["cpus"])
+def _ask(st: State, batch: Batch, places: Iterable[int], quota: Quota | None) -> list[Offered]:
+    """Ask for a first task on each of these agents. Returns those that take one."""
+    index, taking = st.index, list[Offered]()
+    alike = quota is None and batch.groups is None and not index.trials
+    waiting: list[Amounts] | None = None  # the needs of all waiting tasks, if `all_wait`
+    for place in places:
+        if waiting is None:
+            if not index.has_work:
+                break
+            if alike and all_wait(index):
+                waiting = map_needs(index)
+        agent = batch.agents[place]
+        if not agent.takes(st.now):
+            continue
+        if waiting is not None and not differs(index, agent):
+            if _fits_any(st, agent, waiting):
+                batch.passing.add(place)
+            continue
+        entry, waiting = batch.look(place), None
+        if _place_one(st, entry, quota):
+            taking.append(entry)
+    return taking
+
+
+def _fits_any(st: State, agent: Agent, needs: Iterable[Amounts]) -> bool:
+    return any(map(_fit(st, agent, agent.free).fits, needs))
+
+
+def _fit(st: State, agent: Agent, free: Amounts) -> Fit:
+    own = st.settings.tracker
+    return Fit(free, own if agent.tracker is None else {}, own["cpus"])
+
+
+def _place_one(st: State, entry: Offered, quota: Quota | None) -> bool:
+    tracker = entry.agent.tracker
+    fit = _fit(st, entry.agent, entry.free if quota is None else quota.within(entry.free))
     choice = entry.choice = find_task(st.index, entry.agent, tracker, fit.fits, entry.role)
     if not isinstance(choice, Found):
         return False
@@ -302,7 +146,7 @@ def _place_one(st: State, entry: _Offered, quota: Quota | None) -> bool:
     return True
 
 
-def _place_warm_trackers(st: State, batch: _Batch) -> None:
+def _place_warm_trackers(st: State, batch: Batch) -> None:
     wanted = warm_trackers.missing(st)
     quota = Quota(st) if wanted > 0 and st.settings.cap else None
     for place, agent in enumerate(batch.agents) if wanted > 0 else ():
@@ -318,12 +162,12 @@ def _place_warm_trackers(st: State, batch: _Batch) -> None:
                 quota.spend(st.settings.tracker, warm_trackers.NEED)
 
 
-def _answer(st: State, batch: _Batch) -> None:
+def _answer(st: State, batch: Batch) -> None:
     wanted = bool(warm_trackers.wanted_roles(st))
     declined: dict[float, list[str]] = {}
     for place in range(len(batch.agents)) if wanted else sorted(batch.seen):
         agent, entry = batch.agents[place], batch.seen.get(place)
-        choice = NOTHING if entry is None else entry.choice
+        choice = batch.choice(place)
         refuse = _refuse_seconds(st, agent, choice) if wanted else st.settings.refuse_idle
         ids = [offer.offer_id for offer in batch.group(place)]
         if entry is not None and entry.used:

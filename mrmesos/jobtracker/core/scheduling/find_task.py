@@ -27,6 +27,7 @@ from mrmesos.jobtracker.core.scheduling.eligibility import (
 from mrmesos.jobtracker.core.scheduling.job_entry import JobEntry, Shape
 from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.jobtracker.core.scheduling.job_set import EVERY_JOB, NO_JOBS, JobSet
+from mrmesos.jobtracker.core.scheduling.quick_answer import all_wait, differs, map_needs
 from mrmesos.resources import Amounts
 from mrmesos.wire.ids import HostName, TaskKind
 from mrmesos.wire.task import Locality
@@ -71,9 +72,8 @@ def find_task(
         return NOTHING
     if not index.has_work:
         return NOTHING
-    if index.only_elsewhere(agent):
-        wait_here = (s for s in index.shapes.values() if s.maps & index.maps and fits(s.need))
-        return NOTHING if next(wait_here, None) is None else NOT_YET
+    if all_wait(index) and not differs(index, agent):
+        return NOT_YET if any(map(fits, map_needs(index))) else NOTHING
     return _Search(index, agent, tracker, fits, role).run()
 
 

@@ -262,24 +262,11 @@ class JobIndex:
 
     def roles_with_work(self, roles: frozenset[str]) -> frozenset[str]:
         """The roles of `roles` whose resources a task waits for."""
+        if not self.has_work:
+            return frozenset()
         if self.backups or self.unheard:
             return roles
-        self.flush()
         return self.eligibility.roles(self.maps | self.reduces, roles)
-
-    def only_elsewhere(self, agent: Agent) -> bool:
-        """A quick check that nothing may start on an agent now: only maps wait, their data is on
-        other agents, and each of their jobs waits for locality. Valid after `flush`.
-        """
-        maps, clocked = self.maps, self.clocked
-        if self.reduces or self.backups or self.unheard:
-            return False
-        if self.stored_on(agent) or maps & clocked != maps:
-            return False
-        if maps & (self.rack_level | self.loose | self.retries | self.counting):
-            return False  # any_level is a part of rack_level
-        special = self.eligibility.special or self.shunned
-        return not (special or agent.gpus or agent.away is not None)
 
     def stored_on(self, agent: Agent) -> JobSet:
         """The jobs with waiting maps that never failed and whose data the agent has. Valid after

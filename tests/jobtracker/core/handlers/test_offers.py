@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.handlers import offers
+from mrmesos.jobtracker.core.handlers.offer_batch import Batch, Offered
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
+from mrmesos.jobtracker.core.model.agent import Agent
+from mrmesos.jobtracker.core.scheduling.find_task import Choice, find_task
+from mrmesos.jobtracker.core.scheduling.job_index import JobIndex
 from mrmesos.resources import total
 from mrmesos.wire.heartbeat import EndSlot
+from mrmesos.wire.ids import AgentId
 from tests.jobtracker.harness import Hands, launches, long, of, scalar, spec, splits, started
 
 
@@ -29,18 +37,58 @@ def test_work_spreads_over_agents() -> None:
 def test_offers_that_nobody_uses_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small job brings offers of thousands of agents."""
     looked_at: list[str] = []
-    look = offers._Batch.look
+    look = Batch.look
 
-    def noted(batch: offers._Batch, place: int) -> offers._Offered:
+    def noted(batch: Batch, place: int) -> Offered:
         looked_at.append(batch.agents[place].id)
         return look(batch, place)
 
-    monkeypatch.setattr(offers._Batch, "look", noted)
+    monkeypatch.setattr(Batch, "look", noted)
     hands = Hands()
     hands.job(maps=2)
     agents = [f"a{number}" for number in range(50)]
     assert [one.agent_id for one in launches(hands.offer(*agents))] == ["a0", "a1"]
-    assert looked_at == ["a0", "a1", "a2"], "after a2 it saw that no task waits"
+    assert looked_at == ["a0", "a1"], "then no task waits"
+
+
+def test_agents_that_all_tasks_pass_over_are_not_looked_at_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def noted(index: JobIndex, agent: Agent, *rest: Any) -> Choice:
+        asked.append(agent.id)
+        return find_task(index, agent, *rest)
+
+    monkeypatch.setattr(offers, "find_task", noted)
+    hands = Hands()
+    hands.job(("z",))
+    hands.offer("z", cpus=0.1)  # z is in the cluster, so the map waits for it
+    asked.clear()
+    small = hands.an_offer("small", mem=64.0)
+    batch = (*(hands.an_offer(name) for name in "abcd"), small)
+    commands = hands.do(ev.OffersReceived(batch))
+    assert asked == ["a"], "the others get the same answer"
+    refused = {d.refuse_seconds: d.offer_ids for d in of(commands, cmd.DeclineOffers)}
+    assert refused == {
+        offers.REFUSE_SECONDS_LOCALITY: tuple(offer.offer_id for offer in batch[:4]),
+        hands.core.st.settings.refuse_busy: (small.offer_id,),
+    }
+    agents = hands.core.st.cluster.agents
+    assert [agents[AgentId(offer.agent_id)].passed for offer in batch] == [1000.0] * 4 + [None]
+
+
+def test_an_offer_that_comes_again_is_read_only_once() -> None:
+    """As in the simulator, which makes an offer once and uses it until the agent changes."""
+    hands = Hands()
+    whole, half = hands.an_offer("a", cpus=2.0), hands.an_offer("a", cpus=1.0)
+    unknown = replace(hands.an_offer("b"), executor_ids=("tracker_of_nobody",))
+    for _ in range(2):
+        commands = hands.do(ev.OffersReceived((whole, half, unknown)))
+        [shutdown] = of(commands, cmd.ShutdownTracker)
+        assert shutdown.tracker_id == "tracker_of_nobody", "as often as it is offered"
+    hands.job(maps=3)
+    assert started(hands.do(ev.OffersReceived((half,)))) == ["m0"], "not what both had together"
 
 
 def test_an_agent_of_two_cpus_runs_two_attempts_of_one() -> None:
