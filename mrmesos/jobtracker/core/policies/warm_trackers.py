@@ -41,7 +41,9 @@ def _stays(st: State, tracker: Tracker) -> bool:
 def wanted_roles(st: State) -> frozenset[str]:
     """Our roles that want offers, because a task or a warm TaskTracker waits for them."""
     roles = st.settings.roles
-    return roles if missing(st) > 0 else st.index.roles_with_work(roles)
+    if st.settings.trackers_minimum and missing(st) > 0:
+        return roles
+    return st.index.roles_with_work(roles)
 
 
 def dispensable(st: State, tracker: Tracker) -> bool:
