@@ -33,8 +33,10 @@ class Agent:
     """Empty if unknown."""
     size: dict[str, int] = field(default_factory=dict)
     """The most that it ever offered at once."""
-    room: dict[str, int] = field(default_factory=dict)
-    """The part of that which tasks could have, beside a TaskTracker."""
+    offered_room: dict[str, int] = field(default_factory=dict)
+    """The part of that which tasks could have, beside a TaskTracker. Unlike `Cluster.whole_room`,
+    it leaves out what our slots held when the offers were made.
+    """
     gpus: bool = False
     """Whether it ever offered GPUs. Kept here because a look into `size` is another memory access
     in the hot path.

@@ -126,7 +126,7 @@ class Cluster:
         CPUs serve tasks, too. Returns whether it is more than ever before.
         """
         grown = False
-        room, size = agent.room, agent.size
+        room, size = agent.offered_room, agent.size
         for name, amount in offered.items():
             if amount > room.get(name, 0):
                 takes = 0 if name == "cpus" or agent.tracker is not None else self.own.get(name, 0)
@@ -140,7 +140,7 @@ class Cluster:
                 grown = True
         return grown
 
-    def room(self, agent: Agent) -> dict[str, int]:
+    def whole_room(self, agent: Agent) -> dict[str, int]:
         """The room for tasks on an agent, beside a TaskTracker, whose CPUs they use, too. The agent
         has the most that it ever offered at once, or its last offers and the resources that our
         TaskTrackers and slots held then.

@@ -199,7 +199,7 @@ class JobInProgress:
     def fits(self, kind: TaskKind, agent: Agent) -> bool:
         """Whether an agent has ever offered enough for a task of this kind and a TaskTracker."""
         need = self.settings.need(kind)
-        return all(agent.room.get(name, 0) >= amount for name, amount in need.items())
+        return all(agent.offered_room.get(name, 0) >= amount for name, amount in need.items())
 
     def suits(self, agent: Agent) -> bool:
         """Whether its tasks may run on an agent at all, ignoring what is free there."""

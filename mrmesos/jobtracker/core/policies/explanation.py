@@ -154,7 +154,7 @@ def _too_large(st: State, job: JobInProgress, kind: TaskKind) -> Reason | None:
     largest = dict(st.offers.largest)
     largest["mem"] = largest.get("mem", 0) - own["mem"]
     nearest, least = dict[str, int](), math.inf
-    for room in (largest, *(st.cluster.room(agent) for agent in st.cluster.agents.values())):
+    for room in (largest, *(st.cluster.whole_room(agent) for agent in st.cluster.agents.values())):
         if not (lacks := Fit(room).lacks(need)):
             return None
         if (part := _part(lacks, need)) < least:

@@ -111,7 +111,7 @@ def _largest_mb(st: State, job: JobInProgress) -> int:
     largest = 0
     for agent in st.cluster.agents.values():
         if job.suits(agent):
-            here = st.cluster.room(agent).get("mem", 0)
+            here = st.cluster.whole_room(agent).get("mem", 0)
             if cap is not None:
                 there = len(st.cluster.trackers) + (agent.tracker is None)
                 here = min(here, cap - own * there)

@@ -217,7 +217,7 @@ def test_it_says_which_hosts_it_avoids_while_none_will_do() -> None:
     hands.offer("a")
     hands.offer("b", mem=100)
     agent = hands.core.st.cluster.agents[AgentId("b")]
-    agent.size["mem"] = agent.room["mem"] = 8_192_000  # an earlier offer had this much
+    agent.size["mem"] = agent.offered_room["mem"] = 8_192_000  # an earlier offer had this much
     keep_on(hands, (job, "r0", ("m0",)))
     hands.end(long(job, "r0"), AttemptState.KILLED)
     assert started(hands.offer("a")) == []
