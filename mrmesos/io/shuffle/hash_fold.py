@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -54,13 +55,13 @@ class Hashed:
         """Memory (bytes) of the batch and the hashes."""
         return int(self.batch.nbytes) + self.hashes.nbytes
 
-    def between(self, first: int, end: int) -> Hashed:
-        """The rows with hashes in this range (unit `2**64 / 2**_RANGE_BITS`), without copying."""
-        bounds = np.array([first, end - 1], np.uint64) << np.uint64(64 - _RANGE_BITS)
-        bounds[1] |= np.uint64((1 << (64 - _RANGE_BITS)) - 1)
-        start = int(np.searchsorted(self.hashes, bounds[0], "left"))
-        stop = int(np.searchsorted(self.hashes, bounds[1], "right"))
-        return Hashed(self.batch.slice(start, stop - start), self.hashes[start:stop])
+    def cut(self, bounds: Hashes) -> list[Hashed]:
+        """The rows before the first bound, then from each bound to the next, without copying."""
+        places = [0, *np.searchsorted(self.hashes, bounds).tolist(), len(self.hashes)]
+        return [
+            Hashed(self.batch.slice(start, end - start), self.hashes[start:end])
+            for start, end in pairwise(places)
+        ]
 
 
 class HashFold:
@@ -145,9 +146,9 @@ class HashFold:
         pieces, self._held, self._held_bytes = self._held, [], 0
         rows = sum(len(piece.hashes) for piece in pieces)
         wide = -(-(1 << _RANGE_BITS) // max(1, rows // _ENOUGH_ROWS))
-        for first in range(0, 1 << _RANGE_BITS, wide):
-            end = min(first + wide, 1 << _RANGE_BITS)
-            parts = [piece.between(first, end) for piece in pieces]
+        bounds = np.arange(wide, 1 << _RANGE_BITS, wide, dtype=np.uint64)
+        bounds <<= np.uint64(64 - _RANGE_BITS)
+        for parts in zip(*(piece.cut(bounds) for piece in pieces), strict=True):
             batch = concat(unify_batches([part.batch for part in parts]))
             if batch.num_rows:
                 hashes = np.concatenate([part.hashes for part in parts])
