@@ -285,7 +285,8 @@ def _sum_integers(numbers: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """Exact sums of int64 or uint64, as int64 if they all fit, else as uint64."""
     starts = spans[:-1]
     most = max(abs(int(numbers.max())), abs(int(numbers.min())))
-    if most * int(np.diff(spans).max()) < 1 << 63:
+    # The sum of all numbers is a bound that costs nothing.
+    if most * len(numbers) < 1 << 63 or most * int(np.diff(spans).max()) < 1 << 63:
         exact: np.ndarray = np.add.reduceat(numbers.astype(np.int64, copy=False), starts)
         return exact
     half, mask = numbers.dtype.type(32), numbers.dtype.type((1 << 32) - 1)

@@ -248,12 +248,13 @@ def group_by_hash(
     Different keys with the same hash stay separate.
     """
     order, found = _in_hash_order(hashes)
-    differs = found[1:] != found[:-1]
+    begins = np.ones(len(order) + 1, np.bool_)
+    differs = begins[1:-1]
+    np.not_equal(found[1:], found[:-1], out=differs)
     if not _tells_apart(column, order, differs, 0 if are_codes else _INJECTIVE):
         order, starts = _group_by_key(column, hashes)
         return order, starts, hashes.take(order.take(starts[:-1]))
-    ends = [0, len(order)] if len(order) else [0]
-    starts = np.insert(np.array(ends, np.int64), 1, np.flatnonzero(differs) + 1)
+    starts = np.flatnonzero(begins)
     return order, starts, found.take(starts[:-1])
 
 
