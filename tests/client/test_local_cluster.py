@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -70,6 +72,27 @@ def test_a_cluster_comes_and_goes() -> None:
     assert cluster.poll() == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{url}/version", timeout=10)
+
+
+NO_LOOKS = """
+import gc
+from mrmesos.garbage import look_seldom, set_apart
+look_seldom()
+import mrmesos.cli
+set_apart()
+import mrmesos.cli.submit
+from mrmesos.client import local_cluster
+looks = []
+gc.callbacks.append(lambda phase, _: looks.append(phase))
+local_cluster.LocalCluster = lambda *_, **__: None
+local_cluster.forked_cluster(1)
+print(looks)
+"""
+
+
+def test_nothing_looks_for_garbage_before_the_fork() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_LOOKS], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_its_secret_is_no_argument_no_variable_and_in_no_file() -> None:
