@@ -64,6 +64,7 @@ def asked_back(st: State, offers: Sequence[InverseOffer]) -> None:
         for agent in agents:
             if agent is not None:
                 learn(st, agent, offer.unavailability)
+                agent.offer = None  # the next offer says it anew, even if it is doubled
                 in_time &= _ends_in_time(st, agent)
         (accepted if in_time else declined).append(offer.offer_id)
     if accepted:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec.structs import replace
+
 from mrmesos.jobtracker.core.messages import commands as cmd
 from mrmesos.jobtracker.core.messages import events as ev
 from mrmesos.wire import heartbeat as hb
@@ -57,6 +59,18 @@ def test_a_plan_that_is_withdrawn() -> None:
     hands.job(maps=8)
     assert not launches(hands.offer_away("a", hands.now + 10))
     assert launches(hands.offer_away("a", None))
+
+
+def test_an_offer_that_comes_again_after_an_inverse_offer_says_its_plan_again() -> None:
+    hands = Planned()
+    soon, later = (
+        ev.Unavailability(hands.now + wait, math.inf) for wait in (DRAIN - 1, DRAIN + 60)
+    )
+    offer = replace(hands.an_offer("a"), unavailability=soon)
+    hands.do(ev.OffersReceived((offer,)))
+    hands.do(ev.InverseOffersReceived((ev.InverseOffer("i1", "a", later),)))
+    hands.job(maps=1)
+    assert not launches(hands.do(ev.OffersReceived((offer,))))
 
 
 def test_a_job_whose_attempts_take_long_stays_off_earlier() -> None:
