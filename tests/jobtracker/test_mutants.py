@@ -197,7 +197,7 @@ MUTANTS: dict[str, tuple[Piece, ...]] = {
             "True",
         ),
     ),
-    "roles are mixed": (("offers._Batch._join", "key = agent, offer.role", "key = agent, ''"),),
+    "roles are mixed": (("offer_batch.Batch._join", "key = agent, offer.role", "key = agent, ''"),),
 }
 
 
