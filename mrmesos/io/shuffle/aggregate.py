@@ -33,6 +33,7 @@ from mrmesos.io.columns.sorting import argsort
 from mrmesos.io.columns.sortkey import is_direct, plain, sort_code, with_sort_column
 from mrmesos.io.columns.unify import unify_batches
 from mrmesos.io.shuffle.exact_folds import (
+    SUM_TOO_LARGE,
     AggregateOverflowError,
     as_int64,
     finish_by_kind,
@@ -294,9 +295,7 @@ def _sum_integers(numbers: np.ndarray, spans: np.ndarray) -> np.ndarray:
     high = np.add.reduceat(numbers >> half, starts).astype(np.int64) + (low >> _HALF)
     least = int(high.min())
     if int(high.max()) >= 1 << (32 if least >= 0 else 31) or least < -(1 << 31):
-        raise AggregateOverflowError(
-            "a sum of integers does not fit 64 bits; yield floats, or use Sum or a Reducer"
-        )
+        raise AggregateOverflowError(SUM_TOO_LARGE)
     sums: np.ndarray = (high << _HALF) | (low & _LOW)
     return sums if int(high.max()) < 1 << 31 else sums.view(np.uint64)
 

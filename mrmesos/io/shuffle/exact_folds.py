@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import decimal
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from mrmesos.io.columns.decode import decode_column
 from mrmesos.io.columns.encode import encode_values
 from mrmesos.io.columns.exact import DIGITS_256, is_mixed, mixed, plainly, scaled
-from mrmesos.io.columns.schema import RecordTypeError, UnfaithfulCast
+from mrmesos.io.columns.schema import VALUE, RecordTypeError, UnfaithfulCast, is_pickled
 from mrmesos.io.columns.sortkey import double_and_rest
 from mrmesos.io.columns.unify import cast_faithfully, unify_types
 
@@ -60,6 +60,9 @@ _EXACT = decimal.Context(prec=10_000, traps=[decimal.Inexact, decimal.InvalidOpe
 
 class AggregateOverflowError(Exception):
     """A sum does not fit its type; the message says what to do."""
+
+
+SUM_TOO_LARGE = "a sum of integers does not fit 64 bits; yield floats, or use Sum or a Reducer"
 
 
 def fold_exact(values: pa.Array, spans: np.ndarray, function: str, fold: FoldValues) -> pa.Array:
@@ -144,14 +147,38 @@ def fold_objects(
 
     They are pickled, or their sum fits no column: Python's integers and decimals have any size.
     """
-    step = _PYTHON.get(how) if isinstance(how, str) else None
     objects = decode_column(values, field)
+    if isinstance(how, Mapping):
+        return _fold_partials(objects, spans, how)
+    return encode_values(_fold_each(objects, spans, how))
+
+
+def _fold_partials(
+    objects: list[Any], spans: np.ndarray, how: Mapping[str, str]
+) -> tuple[pa.Field, pa.Array]:
+    """Fold partial results of several columns. They are pickled dicts if one has an int64 where
+    another has a uint64.
+    """
+    if any(not isinstance(each, dict) or each.keys() != how.keys() for each in objects):
+        raise _no_fold(objects, how)
+    columns = []
+    for name, function in how.items():
+        folded = _fold_each([each[name] for each in objects], spans, function)
+        field, column = encode_values(folded)
+        if is_pickled(field):
+            raise AggregateOverflowError(SUM_TOO_LARGE)
+        columns.append(column)
+    partial = pa.StructArray.from_arrays(columns, list(how))
+    return pa.field(VALUE, partial.type), partial
+
+
+def _fold_each(objects: list[Any], spans: np.ndarray, how: object) -> list[Any]:
+    """The object of each group; None if it has only None."""
+    step = _PYTHON.get(how)
     example = next((each for each in objects if each is not None), None)
     no_order = how != "sum" and isinstance(example, set | frozenset | dict)  # `<` means a part of
     if step is None or no_order or (how == "sum" and isinstance(example, _SEQUENCES)):
-        raise RecordTypeError(
-            f"values that are Python objects ({type(example).__name__}) cannot be folded by {how}"
-        )
+        raise _no_fold(objects, how)
     folded: list[Any] = []
     for start, end in pairwise(spans.tolist()):
         present = [each for each in objects[start:end] if each is not None]
@@ -167,7 +194,13 @@ def fold_objects(
             raise RecordTypeError(
                 f"values of type {kinds} cannot be folded by {how}: {error}"
             ) from error
-    return encode_values(folded)
+    return folded
+
+
+def _no_fold(objects: list[Any], how: object) -> RecordTypeError:
+    example = next((each for each in objects if each is not None), None)
+    kind = type(example).__name__
+    return RecordTypeError(f"values that are Python objects ({kind}) cannot be folded by {how}")
 
 
 def finish_by_kind(values: pa.Array, final: Callable[[pa.Array], pa.Array]) -> pa.Array:

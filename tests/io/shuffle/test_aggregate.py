@@ -75,6 +75,28 @@ def test_a_mean_whose_sum_overflows_says_what_to_do() -> None:
         list(combine_with(Mean, "initial")([batch]))
 
 
+@pytest.mark.parametrize(
+    ("cut_up", "mean"),
+    [
+        ([[None, None], [2**63 - 1, 2**63 - 1]], 2.0**63),
+        ([[2**63 - 1, 2**63 - 1], [-1, -1]], 2.0**62),
+        ([[1, 2], [2**63 - 1, 2**62], [None, None], [3]], 3 * 2.0**62 / 5),
+    ],
+)
+def test_a_mean_whose_partial_sums_need_the_64th_bit(
+    cut_up: list[list[int | None]], mean: float
+) -> None:
+    partial = [
+        each
+        for values in cut_up
+        for each in combine_with(Mean, "initial")([sorted_batch(["k"] * len(values), values)])
+    ]
+    merged = list(combine_with(Mean, "merge")(partial))
+    assert pairs_of(combine_with(Mean, "final")(merged)) == [("k", mean)]
+    with pytest.raises(AggregateOverflowError, match="64 bits; yield floats"):
+        list(combine_with(Mean, "merge")([*partial, *partial]))
+
+
 NUMBERS = st.integers(-(2**40), 2**40) | st.integers(-99, 99).map(lambda i: i / 8)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-99, 99, places=1)
 

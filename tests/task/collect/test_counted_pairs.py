@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrmesos.api import Count, Job, Mapper, Max, Mean, Min, Reducer, Sum, TopK
@@ -106,6 +106,7 @@ AGGREGATES = [Sum, Count, Min, Max, Mean, TopK]
 
 
 @settings(max_examples=80, deadline=None)
+@example(aggregate=Mean, lines=[("none", ["a", "a"]), ("longest", ["a", "a"])], keys=1)
 @given(
     aggregate=st.sampled_from(AGGREGATES),
     lines=st.lists(
