@@ -192,7 +192,11 @@ def _read(st: State, batch: Batch) -> None:
             continue
         agent.free, agent.role = total(resources), group[0].role
         _remember_size(st, agent.free)
-        if st.cluster.see_size(agent, agent.free):
+        # Our journal may have a TaskTracker that has died meanwhile, so the offers tell.
+        beside = agent.tracker is not None and any(
+            agent.tracker.id in offer.executor_ids for offer in group
+        )
+        if st.cluster.see_size(agent, agent.free, beside=beside):
             grown = True
             host_faults.seen(st, agent)
     if grown:

@@ -121,15 +121,15 @@ class Cluster:
             if not self.hosts[host]:
                 del self.hosts[host]
 
-    def see_size(self, agent: Agent, offered: Amounts) -> bool:
-        """Note what an agent offers. A TaskTracker takes a part of it if there is none yet; its
-        CPUs serve tasks, too. Returns whether it is more than ever before.
+    def see_size(self, agent: Agent, offered: Amounts, *, beside: bool) -> bool:
+        """Note what an agent offers, `beside` our running TaskTracker or not. If not, a TaskTracker
+        takes a part of it; its CPUs serve tasks, too. Returns whether it is more than ever before.
         """
         grown = False
         room, size = agent.offered_room, agent.size
         for name, amount in offered.items():
             if amount > room.get(name, 0):
-                takes = 0 if name == "cpus" or agent.tracker is not None else self.own.get(name, 0)
+                takes = 0 if name == "cpus" or beside else self.own.get(name, 0)
                 if amount - takes > room.get(name, 0):
                     room[name] = amount - takes
                     grown = True

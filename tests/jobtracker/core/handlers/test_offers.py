@@ -18,6 +18,7 @@ from mrmesos.resources import total
 from mrmesos.wire.heartbeat import EndSlot
 from mrmesos.wire.ids import AgentId
 from tests.jobtracker.harness import Hands, launches, long, of, scalar, spec, splits, started
+from tests.jobtracker.journaled import JournaledHands
 
 
 def test_work_spreads_over_agents() -> None:
@@ -278,3 +279,22 @@ def test_an_offer_unlike_the_last_of_its_agent_is_read_anew() -> None:
     assert len(launches(hands.offer("a", cpus=2.0))) == 2
     assert not launches(hands.offer("a", cpus=0.5))
     assert len(launches(hands.offer("a", cpus=1.0))) == 1
+
+
+def test_the_room_of_an_agent_whose_tasktracker_died_with_the_jobtracker() -> None:
+    """The journal has the TaskTracker. A new one takes its part of what the agent offers now."""
+    hands = JournaledHands()
+    own = hands.core.st.settings.tracker["mem"]
+    hands.job(maps=1)
+    hands.offer("a", mem=2048)
+    hands.beat(hands.tracker_of[next(iter(hands.running))])
+    hands.restart()
+    hands.do(ev.Registered("framework"))
+    hands.now += 1
+    hands.offer("a", mem=2048)
+    agent = hands.core.st.cluster.agents[AgentId("a")]
+    assert agent.tracker is not None
+    assert agent.offered_room["mem"] == 2_048_000 - own
+    beside = replace(hands.an_offer("a", mem=2048), executor_ids=(agent.tracker.id,))
+    hands.do(ev.OffersReceived((replace(beside, resources=(scalar("mem", 2047.0),)),)))
+    assert agent.offered_room["mem"] == 2_047_000
