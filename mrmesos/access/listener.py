@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
@@ -31,8 +32,7 @@ _logger = logging.getLogger("mrmesos.http")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerLimits:
+class ListenerLimits(msgspec.Struct, frozen=True):
     """Limits of a listener.
 
     The first request must arrive in `request_seconds`. A reader must take some bytes of an answer

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+import msgspec
+
 PATH_BYTES_MAX = 4095  # Linux' PATH_MAX, without the zero byte
 NAME_BYTES_MAX = 255
 DEPTH_MAX = 256
@@ -46,8 +48,7 @@ class Kind(Enum):
     OTHER = "device, pipe or socket"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One entry of an archive. `target` is for links."""
 
     name: str

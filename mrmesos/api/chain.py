@@ -6,9 +6,10 @@ import argparse
 import inspect
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar
+
+import msgspec
 
 from mrmesos.api.formats import StepInput, StepOutput
 from mrmesos.api.hooks import AFTER, BEFORE, AsTask, Hook, InClient
@@ -23,8 +24,7 @@ URI`.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A step of a chain: its job, its inputs, and the steps that must be done before it (`after`).
 
     `inputs` names steps or inputs; for a job with several inputs, it is a dict with the names of
@@ -66,8 +66,7 @@ class Chain:
             job.add_arguments(parser)
 
 
-@dataclass(frozen=True, slots=True)
-class ArrangedStep:
+class ArrangedStep(msgspec.Struct, frozen=True):
     """A step with all names resolved. `reads` has, for each input of its job, the names that it
     reads.
     """

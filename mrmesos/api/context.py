@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+import msgspec
 from msgspec import Meta
 
 from mrmesos.api.split import Split
@@ -38,8 +39,7 @@ def add_counters(total: Counters, more: Mapping[str, Mapping[str, int]]) -> str:
     return beyond
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFacts:
+class TaskFacts(msgspec.Struct, frozen=True):
     """Ids and facts of this attempt.
 
     `kind` is "map" or "reduce"; `index` is the number of the map or the partition of the reduce.
@@ -56,7 +56,7 @@ class TaskFacts:
     num_maps: int
     num_reducers: int
     hostname: str
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = msgspec.field(default_factory=dict)
     ports: tuple[int, ...] = ()
     split: Split | None = None
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
+
+import msgspec
 
 ENTRY_POINTS = "mrmesos.formats"
 """The group of entry points for readers and writers of packages."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileSplit:
+class FileSplit(msgspec.Struct, frozen=True):
     """A file, or a part of one, for a RecordReader. `length` -1 means to the end of the file."""
 
     uri: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
 
 from mrmesos.api.formats import InputFormat, WholeFileInput
 from mrmesos.api.job import Job
@@ -19,8 +20,7 @@ BEFORE, AFTER = "before", "after"
 """The names of the two hooks. In a chain with a hook, no step has its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookContext:
+class HookContext(msgspec.Struct, frozen=True):
     """The argument of a hook: the chain's name, its arguments, its inputs by name (`""` for the
     input without a name) and its output, as URIs.
     """
@@ -34,15 +34,13 @@ class HookContext:
 HookFunction = Callable[[HookContext], object]
 
 
-@dataclass(frozen=True, slots=True)
-class InClient:
+class InClient(msgspec.Struct, frozen=True):
     """A hook that runs in the process that submits the chain, and follows it to its end."""
 
     function: HookFunction
 
 
-@dataclass(frozen=True, slots=True)
-class AsTask:
+class AsTask(msgspec.Struct, frozen=True):
     """A hook that runs on an agent. `conf` has settings for this hook alone, such as
     `map.memory.mb`.
 
@@ -51,7 +49,7 @@ class AsTask:
     """
 
     function: HookFunction
-    conf: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    conf: Mapping[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 
 Hook = InClient | AsTask

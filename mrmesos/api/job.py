@@ -7,8 +7,9 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
+
+import msgspec
 
 from mrmesos.api.aggregates import Aggregate
 from mrmesos.api.custom_formats import RecordReader, RecordWriter
@@ -48,16 +49,14 @@ class JobError(Exception):
     """The job class cannot run; the message says what to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """One of several inputs of a job: its format, and its mapper (None: the job's mapper)."""
 
     format: InputFormat | RecordReader
     mapper: AnyMapper | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FusedStep:
+class FusedStep(msgspec.Struct, frozen=True):
     """A step of a chain that has no job of its own: its name, its job, and its parameters."""
 
     name: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.machine_memory import machine_memory
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSize:
+class AgentSize(msgspec.Struct, frozen=True):
     """The resources of one agent: CPUs, and MiB of memory and disk."""
 
     cpus: float

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.access.identity import current_user
 from mrmesos.api.formats import input_data, output_data
@@ -17,8 +18,7 @@ from mrmesos.wire.job import JobFile, JobSpec, running_python
 from mrmesos.wire.trace import within_trace
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """The options of the command line."""
 
     target: Target
@@ -40,12 +40,12 @@ class Options:
     py_files: tuple[str, ...] = ()
     resume: bool = False
     as_json: bool = False
-    site: Conf = field(default_factory=Conf)
+    site: Conf = msgspec.field(default_factory=Conf)
     """The settings of mrmesos.toml for the job. Its class overrides them."""
     client: Conf | None = None
     """The settings that the client itself uses. If it is None, `overrides` has them."""
 
-    service: Conf = field(default_factory=Conf)
+    service: Conf = msgspec.field(default_factory=Conf)
     """The settings for a JobTracker of its own, beside those in the job's `conf`."""
 
     @property

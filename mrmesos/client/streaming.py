@@ -6,11 +6,10 @@ In: the words of `mrmesos streaming` or `hadoop jar`. Out: a job, and its exit c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
-from msgspec import structs
+from msgspec.structs import replace
 
 from mrmesos.client.code.inputs import absolute_uri
 from mrmesos.client.code.target import Target
@@ -88,7 +87,7 @@ def _with_places(options: StreamingOptions) -> StreamingOptions:
     }
     given = {name: text for name, text in places.items() if text}
     properties = {**options.spec.properties, **given}
-    return replace(options, spec=structs.replace(options.spec, properties=properties))
+    return replace(options, spec=replace(options.spec, properties=properties))
 
 
 def _submission(options: StreamingOptions, script: Path) -> Options:

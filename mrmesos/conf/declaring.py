@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T", str, int, float, bool)
 
@@ -19,8 +20,7 @@ class ConfError(ValueError):
     """A setting's value is wrong; the message has the setting, the value and what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
+class Setting(msgspec.Struct, Generic[T], frozen=True):
     """One setting. `minimum` is inclusive and applies to numbers only; `unit` is for people."""
 
     name: str

@@ -7,8 +7,9 @@ environment, `-D`. `Layers` has what stands below and above the class.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from mrmesos.conf.declaring import ConfError
 from mrmesos.conf.names import PREFIX, misspelt_variable, variable_name
@@ -30,12 +31,11 @@ class Given(NamedTuple):
 Layer = Mapping[str, Given]
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(msgspec.Struct, frozen=True):
     """The values given below the job's class (files), and above it (variables, `-D`)."""
 
-    below: Layer = field(default_factory=dict)
-    above: Layer = field(default_factory=dict)
+    below: Layer = msgspec.field(default_factory=dict)
+    above: Layer = msgspec.field(default_factory=dict)
 
     def all(self, own: Layer | None = None) -> dict[str, Given]:
         """Every value that was given, also in the job's class."""

@@ -16,8 +16,9 @@ job.pool = "etl"
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.conf.access import JOBTRACKER_TOKEN_FILE
 from mrmesos.conf.declaring import ConfError
@@ -28,17 +29,15 @@ KEYS = (*PLACES, "token_file", "settings")
 FILE_NAME = "mrmesos.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """The top of a file, or one profile: JobTracker and master (or empty), and settings as text."""
 
     jobtracker: str = ""
     master: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class TomlFile:
+class TomlFile(msgspec.Struct, frozen=True):
     """One file."""
 
     path: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 SCHEME = "zk://"
 LEADER = "leader"
@@ -14,8 +14,7 @@ STANDBYS = "standbys"
 """The parent of ephemeral nodes, one for each standby that can do a leader's work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """The hosts in ZooKeeper's format, a path, and, for candidates, `user:password`."""
 
     hosts: str

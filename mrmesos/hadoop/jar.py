@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mrmesos.client.config.configuration import read_configuration
 from mrmesos.client.streaming import checked_options, run_streaming

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from mrmesos.access.identity import current_user
 from mrmesos.io.fs.hadoop_conf import site_configuration
@@ -22,8 +23,7 @@ def has_scheme(path: str) -> bool:
     return "://" in path or path.startswith("file:")
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Finds paths. `default` is `fs.defaultFS`, empty for local files.
 
     `stand_in` is the directory for `hdfs:///` if no HDFS is configured.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from mrmesos.hadoop import shell_changes, shell_reads
 from mrmesos.hadoop.paths import Places
@@ -18,15 +19,14 @@ from mrmesos.io.fs.filesystem import reason
 EXIT_USAGE = 255
 
 
-@dataclass(frozen=True, slots=True)
-class FsCommand:
+class FsCommand(msgspec.Struct, frozen=True):
     """One command of `hadoop fs`: its options of one word, and how many paths it takes."""
 
     run: Callable[[Call], Iterable[str] | None]
     options: str = ""
     least: int = 1
     usage: str = "<path> ..."
-    given: Mapping[str, bool] = field(default_factory=dict)
+    given: Mapping[str, bool] = msgspec.field(default_factory=dict)
     """Options that are always on, for the old names of a command."""
     most: int = sys.maxsize
     instead: str = ""

@@ -6,8 +6,9 @@ import datetime as dt
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mrmesos.hadoop.paths import Places
 from mrmesos.io.fs.filesystem import InputError, open_filesystem, reason
@@ -18,8 +19,7 @@ class FsFailed(Exception):
     """One path of a command failed. The message is the line without the command's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One file or directory. `shown` is its path as Hadoop prints it. `name` is its path in the
     store.
     """

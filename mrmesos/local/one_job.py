@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import cloudpickle
+import msgspec
 import pyarrow as pa
 
 from mrmesos.api.context import Counters, add_counters
@@ -46,8 +46,7 @@ _JOB_ID = "job_197001010000_0001"
 _SPLITS, _REDUCES = 3, 2
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(msgspec.Struct, frozen=True):
     """The output of a job.
 
     `records` are the pairs of all part files in order, as Python objects. `files` has the committed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from msgspec.structs import replace
 
 from mrmesos.api.chain import ArrangedStep, Chain, as_step, check_chain, hooks_of, last_steps
@@ -23,8 +23,7 @@ Given = tuple[Mapping[str, object], int | None, int | None]
 """Settings, `splits` and `num_reducers`, as in run_job."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChainResult:
+class ChainResult(msgspec.Struct, frozen=True):
     """The results of all steps by name. `records`, `counters` and `files` belong to the step that
     writes the output. If there are several such steps, use `steps`.
     """

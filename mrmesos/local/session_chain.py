@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 from msgspec.structs import replace
 
 from mrmesos import conf as settings
@@ -45,8 +45,7 @@ from mrmesos.wire.chain import ChainSpec, ChainStatus
 _NO_IDENTITY = "0" * 64  # a session does not resume
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedChain:
+class PreparedChain(msgspec.Struct, frozen=True):
     """A chain that can be submitted."""
 
     steps: tuple[ArrangedStep, ...]

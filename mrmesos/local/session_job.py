@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mrmesos import conf as settings
 from mrmesos.access.identity import current_user
 from mrmesos.api.chain import Chain, as_step
@@ -58,8 +60,7 @@ class SessionFacts:
     sent: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A job that can be submitted."""
 
     job: Job

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mrmesos.mrjob.task import MRTask, SubStep, WorkKind
 from mrmesos.streaming.options import parse_options
@@ -23,8 +24,7 @@ class BadMRJob(Exception):
     """The class cannot run here. The message says why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class MRProgram:
+class MRProgram(msgspec.Struct, frozen=True):
     """All steps. `files`, `archives` and `dirs` are paths, or `PATH#NAME`."""
 
     name: str

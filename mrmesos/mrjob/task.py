@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from mrmesos.streaming.spec import Fields, StreamSpec
 
@@ -19,16 +20,14 @@ class WorkKind(StrEnum):
     RAW = "raw"
 
 
-@dataclass(frozen=True, slots=True)
-class SubStep:
+class SubStep(msgspec.Struct, frozen=True):
     """A mapper, combiner or reducer. `command` does the work, or filters the input of a script."""
 
     kind: WorkKind = WorkKind.NONE
     command: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MRTask:
+class MRTask(msgspec.Struct, frozen=True):
     """One step of an MRJob class. `args` are the words with which the class is made in tasks."""
 
     job_class: Any
@@ -37,7 +36,7 @@ class MRTask:
     mapper: SubStep
     combiner: SubStep
     reducer: SubStep
-    stream: StreamSpec = field(default_factory=StreamSpec)
+    stream: StreamSpec = msgspec.field(default_factory=StreamSpec)
 
     @property
     def combines_in_mapper(self) -> bool:

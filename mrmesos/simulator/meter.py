@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mrmesos.simulator.machines import Amounts
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import Locality
@@ -31,8 +33,7 @@ class HeldResources:
     """Held by TaskTrackers beside their slots."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A job that ended. Times are seconds from the start."""
 
     name: str
@@ -47,8 +48,7 @@ class Ended:
     localities: dict[Locality, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """A sample of the cluster. CPUs are in thousandths."""
 
     at: float

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
+
+import msgspec
 
 from mrmesos.simulator.clock import Clock
 from mrmesos.simulator.durations import Durations
@@ -13,8 +14,7 @@ from mrmesos.simulator.spec import Spec
 from mrmesos.simulator.storage import Storage
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(msgspec.Struct, frozen=True):
     """`rng` is for the parts without a generator of their own. `slots` is the number of maps that
     run at once.
     """

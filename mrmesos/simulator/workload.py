@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+import msgspec
 
 from mrmesos.conf import Conf, ConfError
 from mrmesos.simulator.spec import MB, JobClass, Spec, SpecError, SwimSpec, as_text
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One job to come. `at` is in seconds from the start. Sizes are in MB of the whole job.
 
     Only `map_mb` is the input of one map. The last map may have less.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-from dataclasses import dataclass
 from random import Random
 from time import perf_counter, process_time
+
+import msgspec
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf
@@ -35,8 +36,7 @@ class NotOver(RuntimeError):
     """Some jobs have not ended after `limit_hours` of virtual time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The outcome of a simulation. `wall` and `cpu` are real seconds. All other times are
     virtual.
     """

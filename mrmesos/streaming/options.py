@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+import msgspec
 
 from mrmesos.api.formats import InputFormat, OutputFormat
 from mrmesos.io.fs.hadoop_conf import read_properties
@@ -28,8 +29,7 @@ from mrmesos.streaming.values import BadOption, flag, number, simple_name
 from mrmesos.task.files.job_files import named_files
 
 
-@dataclass(frozen=True, slots=True)
-class StreamingOptions:
+class StreamingOptions(msgspec.Struct, frozen=True):
     """The parsed command line. `settings` have our names. `files` and `archives` are written as for
     `--files`.
     """

@@ -7,9 +7,9 @@ module writes those of results into the queue's store.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 
 import cloudpickle
+import msgspec
 
 from mrmesos.api.context import Counters
 from mrmesos.io.code.code_pickle import dumps
@@ -27,13 +27,12 @@ from mrmesos.wire.task import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FreeOutcome:
+class FreeOutcome(msgspec.Struct, frozen=True):
     """The end of a free task. Without `error` it succeeded."""
 
     result: FreeResult
     error: AttemptError | None = None
-    counters: Counters = field(default_factory=dict)
+    counters: Counters = msgspec.field(default_factory=dict)
 
 
 def run_free(attempt_id: str, task: FreeTask, hostname: str) -> FreeOutcome:

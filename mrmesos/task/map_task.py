@@ -7,8 +7,9 @@ Comes in: an attempt, the job's facts and code, a directory. Goes out: map outpu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.api.context import Counters, TaskFacts, add_counters
 from mrmesos.api.custom_formats import RecordReader
@@ -37,8 +38,7 @@ from mrmesos.wire.job import FOREIGN_PICKLES, PICKLED_RECORDS, JobFacts
 from mrmesos.wire.task import Attempt, MapTask
 
 
-@dataclass(frozen=True, slots=True)
-class MapResult:
+class MapResult(msgspec.Struct, frozen=True):
     """A finished map. Its output is in place."""
 
     counters: Counters

@@ -7,10 +7,10 @@ counters. `run_reduce` is a plain function, as `run_map` is; the caller chooses 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
@@ -72,8 +72,7 @@ class SegmentSource(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class ReduceResult:
+class ReduceResult(msgspec.Struct, frozen=True):
     """A finished reduce. Its part file lies where the committer looks for it."""
 
     counters: Counters

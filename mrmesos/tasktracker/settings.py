@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.conf import (
     HEARTBEAT_SECONDS,
@@ -25,8 +26,7 @@ class SettingsError(Exception):
     """The environment is not a TaskTracker's. The message names the variable."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerSettings:
+class TrackerSettings(msgspec.Struct, frozen=True):
     """Settings of one TaskTracker.
 
     `address` is the agent's address; the TaskTracker's own server listens there too. `source` is
@@ -46,7 +46,7 @@ class TrackerSettings:
     cache_bytes: int = TASKTRACKER_CACHE_MB.default << 20
     userlog_dir: str = ""
     userlog_bytes: int = TASKTRACKER_USERLOG_MB.default << 20
-    conf: Conf = field(default_factory=Conf)
+    conf: Conf = msgspec.field(default_factory=Conf)
 
     @property
     def userlogs(self) -> Path:

@@ -11,8 +11,9 @@ import ctypes
 import os
 import random
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.testing.processes import Process, opened
 
@@ -21,8 +22,7 @@ _ESTABLISHED = "01"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """A connection: the descriptor in its process, and the ports of both ends."""
 
     descriptor: int

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from mrmesos.testing import files
 from mrmesos.testing.connections import cut
 from mrmesos.testing.processes import Process, processes_of, send_signal
@@ -35,8 +37,7 @@ _SPOIL: dict[str, Callable[[Path, random.Random], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """An injected fault, `at` seconds after the injector was created."""
 
     at: float

@@ -15,7 +15,8 @@ import shutil
 import socket
 import struct
 import subprocess
-from dataclasses import dataclass
+
+import msgspec
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _IFREQ = struct.Struct("16sH14x")
@@ -39,8 +40,7 @@ table ip mrmesos_testing {
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkCut:
+class NetworkCut(msgspec.Struct, frozen=True):
     """The packets to drop, as elements of nftables' sets."""
 
     elements: tuple[tuple[str, str], ...]

@@ -11,9 +11,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+import msgspec
 
 _ROLES = {
     "worker": ("-m", "mrmesos.worker"),
@@ -23,8 +24,7 @@ _ROLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(msgspec.Struct, frozen=True):
     """One process. `role`: worker, tasktracker, jobtracker, client, a given name, or empty."""
 
     pid: int

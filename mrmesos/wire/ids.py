@@ -17,9 +17,10 @@ from __future__ import annotations
 import calendar
 import re
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
+
+import msgspec
 
 _ATTEMPT = re.compile(r"attempt_(\d+)_(\d+)_([mrt])_(\d+)_(\d+)")
 _OF_JOB = re.compile(r"(job|task|attempt)_(\d+_\d+)(_[mrt]_\d+)?(_\d+)?")
@@ -72,8 +73,7 @@ SETS = (TaskKind.MAP, TaskKind.REDUCE)
 _KINDS = {kind.letter: kind for kind in TaskKind}
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptName:
+class AttemptName(msgspec.Struct, frozen=True):
     """The parts of an attempt id."""
 
     job_id: str

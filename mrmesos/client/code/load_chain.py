@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from mrmesos import conf as settings

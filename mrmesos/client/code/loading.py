@@ -6,9 +6,10 @@ load_job.py and load_chain.py do the work. They are imported only when a script 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mrmesos.api.formats import Source
 from mrmesos.api.hooks import HookContext, HookFunction
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from mrmesos.client.code.job_files import JobFiles
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedJob:
+class LoadedJob(msgspec.Struct, frozen=True):
     """A checked job, its settings (first the class's, then those of `-D`) and its pickle.
 
     `modules` is a zip file of the modules beside the script that the job needs. It may be empty.
@@ -37,8 +37,7 @@ class LoadedJob:
     modules: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedStep:
+class LoadedStep(msgspec.Struct, frozen=True):
     """A step of a chain: its job, a hash of its code, and the steps that must be done before.
 
     `fused` names the steps that run in its maps; these are not among the steps of the chain.
@@ -57,8 +56,7 @@ class LoadedStep:
     cut_points: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHook:
+class ClientHook(msgspec.Struct, frozen=True):
     """A hook of a chain that runs in this process. `mark` is a hash of its code."""
 
     function: HookFunction
@@ -66,14 +64,13 @@ class ClientHook:
     mark: str
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedChain:
+class LoadedChain(msgspec.Struct, frozen=True):
     """A checked chain. `conf` has the settings of all steps; each has its own as well."""
 
     name: str
     steps: tuple[LoadedStep, ...]
     conf: Conf
-    hooks: Mapping[str, ClientHook] = field(default_factory=dict)
+    hooks: Mapping[str, ClientHook] = msgspec.field(default_factory=dict)
 
     @property
     def modules(self) -> bytes:

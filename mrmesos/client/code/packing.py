@@ -23,10 +23,11 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from py_compile import PycInvalidationMode
+
+import msgspec
 
 import mrmesos
 from mrmesos.client.terminal.errors import Failure, UsageProblem
@@ -68,8 +69,7 @@ exit 69
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True):
     """The size of a package."""
 
     distributions: int

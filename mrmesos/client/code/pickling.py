@@ -6,13 +6,13 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
+import msgspec
 
 from mrmesos.api.job import Job
 from mrmesos.client.code.script import ImportedScript, has_own_frames
@@ -27,8 +27,7 @@ MAX_CODE_BYTES = 64 << 20
 _registering = threading.Lock()  # cloudpickle's registry is one for the whole process
 
 
-@dataclass(frozen=True, slots=True)
-class _Installed:
+class _Installed(msgspec.Struct, frozen=True):
     """A script. Unpickling makes it importable and returns its name."""
 
     name: str
@@ -38,8 +37,7 @@ class _Installed:
         return install, (self.name, self.blob)
 
 
-@dataclass(frozen=True, slots=True)
-class _WithScript:
+class _WithScript(msgspec.Struct, frozen=True):
     """A job that is unpickled after its script."""
 
     script: _Installed

@@ -14,13 +14,13 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 import mrmesos
 from mrmesos.client.code.engine_names import engine_modules

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.client.terminal.errors import UsageProblem
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A script and the name of the job's class in it. An empty name means the script's only job."""
 
     script: Path

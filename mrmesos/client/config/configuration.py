@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.client.config.files import SYSTEM, found_files
 from mrmesos.client.terminal.errors import UsageProblem
@@ -27,8 +28,7 @@ PROFILE_VARIABLE = "MRMESOS_PROFILE"
 NOWHERE = Given("", "default")
 
 
-@dataclass(frozen=True, slots=True)
-class Clusters:
+class Clusters(msgspec.Struct, frozen=True):
     """The JobTracker and the master that one place names. Each may be empty."""
 
     jobtracker: str
@@ -36,13 +36,12 @@ class Clusters:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """All values that were found, and the warnings about them. `places` has the strongest place
     first.
     """
 
-    layers: Layers = field(default_factory=Layers)
+    layers: Layers = msgspec.field(default_factory=Layers)
     places: tuple[Clusters, ...] = ()
     profile: str = ""
     files: tuple[Path, ...] = ()

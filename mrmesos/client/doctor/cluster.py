@@ -12,7 +12,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -143,8 +142,7 @@ def _connects(hostname: str, address: str) -> tuple[str, str]:
     return "", ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probing:
+class Probing(msgspec.Struct, frozen=True):
     """The JobTracker, the URIs and the time limit of a probe."""
 
     client: JobTrackerClient

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import click
+import msgspec
 
 from mrmesos.client.terminal.progress import ProgressDisplay, open_progress
 from mrmesos.wire.job import JobStatus
@@ -32,8 +32,7 @@ class JobDisplay(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class PlainDisplay:
+class PlainDisplay(msgspec.Struct, frozen=True):
     """The display of `mrmesos submit`; with `quiet` it shows nothing."""
 
     quiet: bool = False

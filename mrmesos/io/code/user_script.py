@@ -22,10 +22,11 @@ import logging
 import pickle
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Protocol
+
+import msgspec
 
 from mrmesos.io.code.code_pickle import remember_source
 from mrmesos.io.code.origins import came_from
@@ -51,8 +52,7 @@ class ScriptFailed(Exception):
         self.file = file
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """A script as the client sends it.
 
     `file` is its path on the client's host, `argv` the client's `sys.argv`.
@@ -67,7 +67,7 @@ class Script:
     argv: tuple[str, ...]
     values: Mapping[int, bytes]
     changes: bytes = b""
-    beside: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Values(Protocol):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from mrmesos.io.columns.decode import decode_column, decode_rows
 from mrmesos.io.columns.schema import KEY, PICKLE, VALUE, is_pickled
 
 
-@dataclass(frozen=True, slots=True)
-class InputBatch:
+class InputBatch(msgspec.Struct, frozen=True):
     """Records of one file, or of several small files. Columns: `key` and `value`.
 
     With several files, `further` has the first row and the URI of each file after the first.

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from mrmesos.access.pickle_keys import key_name, opened, sign
 from mrmesos.io.columns.input_batch import InputBatch

@@ -17,7 +17,6 @@ import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -36,8 +35,7 @@ _AUTHORITY = re.compile(r"(hdfs|webhdfs)://([^/]*)", re.IGNORECASE)
 _HTTP_PORT, _HTTPS_PORT = 9870, 9871
 
 
-@dataclass(frozen=True, slots=True)
-class BlockLocation:
+class BlockLocation(msgspec.Struct, frozen=True):
     """Bytes `[start, start + length)` of a file; `hosts` has names and addresses of its hosts."""
 
     start: int

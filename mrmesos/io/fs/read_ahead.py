@@ -11,8 +11,9 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mrmesos.io.fs.retry import retrying
 
@@ -29,8 +30,7 @@ Fetch = Callable[[int, int], bytes]
 """`fetch(start, end)`: bytes `[start, end)` of a file that has at least `end` bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requests:
+class Requests(msgspec.Struct, frozen=True):
     """How a store is asked: bytes of one request, and how many requests run ahead of the reader.
 
     If `ahead` is not 0, `fetch` is called in this many other threads at once. A file holds at most
@@ -47,8 +47,7 @@ OF_OBJECT_STORE = Requests(piece=8 << 20, ahead=2)
 """Each request has its price and its latency, and one connection is slower than the network."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Coming:
+class _Coming(msgspec.Struct, frozen=True):
     """A piece `[start, end)` that has been requested."""
 
     start: int

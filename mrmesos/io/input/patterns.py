@@ -9,8 +9,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 MAX_ALTERNATIVES = 10_000
 """Most patterns that the braces of one pattern may stand for."""
@@ -135,8 +136,7 @@ def _split(text: str, in_classes: bool = False) -> list[str]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """A path that the walk has reached, and what is known about it."""
 
     path: str

@@ -7,10 +7,11 @@ does by default; `**` in a pattern goes deeper. Thread: a planning thread of the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 from mrmesos import conf as settings
 from mrmesos.api.formats import InputFormat, Source
@@ -53,16 +54,14 @@ OPENING_BYTES = 16 << 10
 """A file counts as this many more bytes, because opening it takes time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The splits of all maps of a job, and what planning has decided about columns."""
 
     splits: list[Split]
     tables: tuple[InputTable, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(msgspec.Struct, frozen=True):
     """One input file. `size` is in stored bytes, and -1 if the filesystem does not tell it.
 
     `version` changes when the file is written again, if the filesystem shows that.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mrmesos.api.formats import (
     ArrowOutput,
@@ -25,8 +26,7 @@ from mrmesos.io.fs.filesystem import OutputError
 _WHOLE_FILE = ("none", *SUFFIXES)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputEntry:
+class OutputEntry(msgspec.Struct, frozen=True):
     """How to write one output format.
 
     `codecs` are its compressions. `container` says that files have columns and that the format

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,8 +40,7 @@ from mrmesos.io.shuffle.merge import same_key
 _PAIR = ("_0", "_1")
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(msgspec.Struct, frozen=True):
     """How a job sorts and groups its records: by the whole key, or by more or fewer fields."""
 
     sort_values: bool = False

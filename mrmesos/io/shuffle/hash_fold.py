@@ -9,9 +9,9 @@ hashes, so a map's rows are then also in the order of partitions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -43,8 +43,7 @@ _SAMPLED, _SAMPLED_MIN = 1 << 16, 64
 _INJECTIVE = 8  # different texts of one length up to this have different hashes
 
 
-@dataclass(frozen=True, slots=True)
-class Hashed:
+class Hashed(msgspec.Struct, frozen=True):
     """One row for each key in the order of hashes, with a sort column if keys need one."""
 
     batch: pa.RecordBatch

@@ -13,9 +13,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, overload
+
+import msgspec
 
 OUTPUT_FILE, INDEX_FILE = "file.out", "file.out.index"
 """File names of a finished map's output in its `work_dir` (Hadoop's names)."""
@@ -72,8 +73,7 @@ class _PackedSegments(Sequence[Segment]):
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class MapOutputIndex:
+class MapOutputIndex(msgspec.Struct, frozen=True):
     """The segments of a map-output file, one for each partition in order."""
 
     segments: Sequence[Segment]

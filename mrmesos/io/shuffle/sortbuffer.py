@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -42,8 +43,7 @@ class CombinerError(Exception):
     """A combiner yielded keys out of order; it must yield the keys that it gets."""
 
 
-@dataclass(frozen=True, slots=True)
-class MapOutputFiles:
+class MapOutputFiles(msgspec.Struct, frozen=True):
     """The result of a map: two files, and counters by Hadoop's names."""
 
     data_path: Path

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from mrmesos.jobtracker.http.authentication import sent_body
@@ -44,8 +44,7 @@ async def _no_past(_name: str) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted(Generic[P, S]):
+class Submitted(msgspec.Struct, Generic[P, S], frozen=True):
     """The handlers for things of one kind: `job`, `chain` or `queue`.
 
     `submit` gets what was submitted, a `spec`, and the client's key. `answer` makes the message

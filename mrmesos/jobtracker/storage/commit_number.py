@@ -16,8 +16,9 @@ import os
 import struct
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.jobtracker.storage.directory_sync import sync_directory
 from mrmesos.jobtracker.storage.journal_errors import JournalDamaged, JournalError
@@ -28,8 +29,7 @@ _LAYOUT = struct.Struct("<8sQQ36sI")
 _MAGIC = b"mrJTcom1"
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(msgspec.Struct, frozen=True):
     """The last commit, the last synced commit, and the boot id of the machine that wrote them."""
 
     last: int

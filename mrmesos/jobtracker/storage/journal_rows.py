@@ -27,8 +27,7 @@ def _decoder(kind: str) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(KINDS[kind])
 
 
-@dataclass(frozen=True, slots=True)
-class DamagedRows:
+class DamagedRows(msgspec.Struct, frozen=True):
     """A row that failed its check, and why."""
 
     key: Key

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from mrmesos.access.guard import RequestGuard
 from mrmesos.minimesos.agent.agent import Agent, Grace
 from mrmesos.minimesos.agent.containers import Containers
@@ -34,8 +36,7 @@ STOP_GRACE_SECONDS = 2.5
 """Most time for executors to end when minimesos ends: senders of SIGTERM wait 5 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSpec:
+class AgentSpec(msgspec.Struct, frozen=True):
     """One agent. `resources` and `attributes` have the syntax of Mesos' flags of these names.
 
     `host` is the address to listen on, as Mesos' `--ip`; empty: the master's address.

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
+
 from mrmesos.minimesos.model.resources import SCALAR, Bucket, Resources
 
 DEFAULT_REFUSE_SECONDS = 5.0
@@ -64,8 +66,7 @@ class Candidate:
         return self.shares.setdefault(role, Share())
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(msgspec.Struct, frozen=True):
     """Resources to offer: on one agent, to one framework, for `role`."""
 
     framework: str

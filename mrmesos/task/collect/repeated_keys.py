@@ -7,8 +7,8 @@ occur once. So only groups of two records or more are folded. Single records sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,8 +19,7 @@ from mrmesos.io.shuffle.merge import merge_runs
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedKeys:
+class RepeatedKeys(msgspec.Struct, frozen=True):
     """Groups to fold: their rows, one group after another, and the start of each group.
 
     `starts` also has the end of the last group.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from mrmesos.api.aggregates import Aggregate
@@ -26,8 +26,7 @@ _SELDOM_REPEATED = 0.85
 """Keys for each record. If there are more, to sort all records costs less than to fold them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SortedRun:
+class SortedRun(msgspec.Struct, frozen=True):
     """Sorted records of one partition: `length` bytes as stored. `open` may be called once.
 
     Only the runs that `folded_runs` takes may be unsorted.

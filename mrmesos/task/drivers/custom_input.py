@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from mrmesos.api.custom_formats import FileSplit, RecordReader
 from mrmesos.api.split import FileSlice, Split

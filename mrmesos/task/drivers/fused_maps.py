@@ -7,10 +7,10 @@ encoded and decoded as if they went through a file between the two steps, but no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from mrmesos.api.context import Counters, TaskFacts
 from mrmesos.api.job import FusedStep, mapper_of

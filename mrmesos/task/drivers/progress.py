@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mrmesos.api.context import Counters
 
@@ -16,8 +17,7 @@ RUN_SUFFIX = ".data"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """The state of an attempt at one moment.
 
     `progress` is 0 to 1. `position` fits after "while" ("reading file:///x near offset 12").
@@ -28,7 +28,7 @@ class Snapshot:
     progress: float
     position: str
     pulse: tuple[int, ...]
-    counters: Counters = field(default_factory=dict)
+    counters: Counters = msgspec.field(default_factory=dict)
     status: str = ""
     fetch_failed: tuple[str, ...] = ()
     fetch_answered: tuple[str, ...] = ()

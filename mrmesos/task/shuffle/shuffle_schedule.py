@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mrmesos.wire.task import MapOutput
 
 MAPS_PER_REQUEST = 1_000
@@ -27,8 +29,7 @@ _DOUBLINGS_MAX = 30
 """2.0 ** 1024 raises OverflowError, and a broken network can cause any number of failures."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchBackoff:
+class FetchBackoff(msgspec.Struct, frozen=True):
     """Pauses in seconds. `first` is the pause after the first failure.
 
     `host` is the longest pause after an unreachable host or a broken answer. `output` is the

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from mrmesos.conf import (
     MAP_MEMORY_MB,
     REDUCE_MEMORY_MB,
@@ -91,8 +93,7 @@ class HeldSlot:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """How to report an attempt whose worker is being killed."""
 
     state: AttemptState
@@ -128,8 +129,7 @@ class RunningAttempt:
         return isinstance(self.attempt.task, FreeTask)
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptLimits:
+class AttemptLimits(msgspec.Struct, frozen=True):
     """A job's limits for one kind of attempt. `timeout` is in seconds; 0 means none."""
 
     timeout: float

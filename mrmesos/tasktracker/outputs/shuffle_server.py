@@ -62,8 +62,7 @@ _COPY_BYTES = 256 << 10
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(msgspec.Struct, frozen=True):
     line: bytes
     path: Path
     offset: int
@@ -71,16 +70,14 @@ class _Frame:
     """Of the bytes to send after the line."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
+class _Output(msgspec.Struct, frozen=True):
     """The place and the index of a map output."""
 
     path: Path
     index: MapOutputIndex
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
+class ServerLimits(msgspec.Struct, frozen=True):
     """Limits of the server.
 
     A request must arrive in `request_seconds`, and a reader must take each piece (4 MiB at most) in

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from mrmesos.tasktracker.workers.processes import WORKER_MARK
 from mrmesos.tasktracker.workers.vector_sorts import slow_features
@@ -43,8 +44,7 @@ _DEFAULTS = {
 _SECRETS = ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", "MRMESOS_TOKEN")
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(msgspec.Struct, frozen=True):
     """A worker process, which leads its own process group, and our end of its channel."""
 
     process: subprocess.Popen[bytes]

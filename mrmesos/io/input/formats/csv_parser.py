@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,8 +35,7 @@ class _Counts:
         return "skip" if self.skips and row.actual_columns < row.expected_columns else "error"
 
 
-@dataclass(frozen=True, slots=True)
-class CsvParser:
+class CsvParser(msgspec.Struct, frozen=True):
     """Parses rows of a file with these columns; reads `columns` of them."""
 
     fmt: CsvInput

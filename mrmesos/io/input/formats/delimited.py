@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from mrmesos.api.formats import CsvInput
 from mrmesos.api.split import FileSlice, InputTable, Split

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import pyarrow as pa
 
 from mrmesos.api.split import InputTable
@@ -89,8 +90,7 @@ class JobColumns:
         return pa.schema(fields), names[:shown], tuple(partitions.items())
 
 
-@dataclass(frozen=True, slots=True)
-class FileColumns:
+class FileColumns(msgspec.Struct, frozen=True):
     """How to read the rows of one file: read the columns `read`, make them `schema`, show
     `names`.
     """

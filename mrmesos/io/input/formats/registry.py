@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mrmesos.api.formats import (
     ArrowInput,
@@ -45,8 +46,7 @@ def _always(_: Any) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class InputEntry:
+class InputEntry(msgspec.Struct, frozen=True):
     """How to handle one input format.
 
     `read` is "module:function" in this folder. The function takes the split, the format, and the

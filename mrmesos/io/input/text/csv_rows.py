@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from mrmesos.api.split import FileSlice
 from mrmesos.io.input.text.lines import (
@@ -23,8 +24,7 @@ from mrmesos.io.input.text.source import AsText, Bytes, LineSource
 _NONE: Positions = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(msgspec.Struct, frozen=True):
     """The characters with a meaning, as ASCII codes; -1 for none."""
 
     quote: int

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +28,7 @@ _PAST_END = 64 << 10  # bytes of a read that only looks for the end of the last 
 Positions = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class LineBlock:
+class LineBlock(msgspec.Struct, frozen=True):
     """Whole lines: their bytes, the positions of the newlines, and the block's file offset.
 
     Only the last line of a file may lack its newline. A caller that needs no lines may get only

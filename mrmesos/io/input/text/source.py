@@ -7,9 +7,9 @@ decide how it is read. Every slice of the file looks at them once.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -30,8 +30,7 @@ from mrmesos.io.input.text.encodings import AsUtf8, Undecodable, is_utf8, read_a
 Bytes = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class AsText:
+class AsText(msgspec.Struct, frozen=True):
     """The fields of a text format that decide how its files are read. `parsed`: it needs UTF-8."""
 
     compression: str = ""

@@ -8,7 +8,6 @@ its rows as those of another release. Any other change needs the next FORMAT num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, get_args
 
 import msgspec
@@ -357,8 +356,7 @@ Record = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRecords:
+class WriteRecords(msgspec.Struct, frozen=True):
     """The command to write the journal. The event's other effects wait until this is done.
 
     First remove all records of the jobs in `drop_jobs`, and the keys in `drop`. Then write `put`.

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mrmesos.wire.ids import HostName
 
@@ -46,8 +47,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(msgspec.Struct, frozen=True):
     """One clause. `operator` is its positive form. `negated` is set for the opposite."""
 
     name: str
@@ -71,8 +71,7 @@ class Clause:
         return number is not None and limit is not None and _COMPARE[self.operator](number, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(msgspec.Struct, frozen=True):
     """All clauses that an agent must meet. Empty: any agent. `text` is what the user wrote."""
 
     text: str = ""
@@ -149,8 +148,7 @@ def _ranges(text: str) -> tuple[tuple[float, float], ...]:
     return tuple((low, high) for low, high in bounds if low is not None and high is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """Constraints on the agent's attributes, the Mesos role of the resources, and GPUs.
 
     Jobs that demand the same have equal Demands, so each agent is checked once per Demand.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 PRIORITIES = ("VERY_HIGH", "HIGH", "NORMAL", "LOW", "VERY_LOW")
 """Hadoop's JobPriority. Jobs of the first one go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolShare:
+class PoolShare(msgspec.Struct, frozen=True):
     """`weight` is in thousandths. `least` is the minimum share in thousandths of a CPU, counted as
     in job_order.py.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from mrmesos import conf as c
 from mrmesos.conf import Conf, ConfError, Setting
@@ -21,8 +22,7 @@ WHOLE = frozenset({GPUS, "ports"})
 """Resources that Mesos does not divide: their amounts are whole numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """How long a job waits for locality: a time, or a number of chances that it may pass over."""
 
     seconds: float = 0.0
@@ -49,8 +49,7 @@ class Wait:
 NO_WAIT = Wait()
 
 
-@dataclass(frozen=True, slots=True)
-class CoreSettings:
+class CoreSettings(msgspec.Struct, frozen=True):
     """The JobTracker's own settings. Times are in seconds, and resources are in thousandths."""
 
     tracker: Amounts
@@ -119,8 +118,7 @@ class CoreSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class JobSettings:
+class JobSettings(msgspec.Struct, frozen=True):
     """The part of a job's settings that the JobTracker uses. Needs are in thousandths."""
 
     map_need: Amounts
