@@ -80,6 +80,11 @@ def tick(st: State) -> None:
     reconciliation.tick(st)
     maintenance.tick(st)
     preemption.tick(st)
+    if st.now - st.ticks.agents_looked_at >= LOOK_AT_AGENTS_SECONDS:
+        st.ticks.agents_looked_at = st.now
+        for agent in list(st.cluster.agents.values()):
+            if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
+                st.cluster.forget_agent(agent.id)
     waiting: list[JobInProgress] = []
     for job in list(st.jobs.values()):
         if job.state in (JobState.ABORTING, JobState.COMMITTING):
@@ -97,11 +102,6 @@ def tick(st: State) -> None:
     if waiting:
         _say_why(st, waiting)
         _end_second_trackers(st, waiting)
-    if st.now - st.ticks.agents_looked_at >= LOOK_AT_AGENTS_SECONDS:
-        st.ticks.agents_looked_at = st.now
-        for agent in list(st.cluster.agents.values()):
-            if agent.tracker is None and st.now - agent.seen > FORGET_AGENT_SECONDS:
-                st.cluster.forget_agent(agent.id)
     host_faults.tick(st)
     st.cluster.reach.tick(st.now)
     _send_idle_away(st, looked_at)

@@ -25,7 +25,7 @@ from mrmesos.jobtracker.core.model.settings import JobSettings
 from mrmesos.jobtracker.core.model.task import TaskAttempt
 from mrmesos.jobtracker.core.policies import host_faults
 from mrmesos.jobtracker.core.policies.dispatch import kill_attempt, kill_slot
-from mrmesos.jobtracker.core.policies.explanation import impossible
+from mrmesos.jobtracker.core.policies.explanation import impossible, sizes_known
 from mrmesos.jobtracker.core.scheduling.job_order import rerank
 from mrmesos.jobtracker.core.state.reports import report_of, run_of
 from mrmesos.jobtracker.core.state.state import State
@@ -201,10 +201,18 @@ def fail_if_impossible(st: State, job: JobInProgress) -> bool:
 
 
 def judge_new(st: State) -> None:
-    """The same for all new jobs, before offers start the first task of one."""
-    new, st.offers.unjudged = st.offers.unjudged, []
-    for job_id in new:
-        if (job := st.jobs.get(job_id)) is not None:
+    """The same for all new and restored jobs, before one of their tasks starts.
+
+    A job stays unjudged while the size of an agent is unknown. So this is called whenever a size
+    becomes known, or an agent without one leaves.
+    """
+    waiting, st.offers.unjudged = st.offers.unjudged, []
+    for job_id in waiting:
+        if (job := st.jobs.get(job_id)) is None or job.state is not JobState.RUNNING:
+            continue
+        if not sizes_known(st, job):
+            st.offers.unjudged.append(job_id)
+        else:
             fail_if_impossible(st, job)
 
 

@@ -201,6 +201,7 @@ def agent_lost(st: State, agent_id: AgentId) -> None:
     for slot in [s for s in st.cluster.slots.values() if s.agent_id == agent_id]:
         st.cluster.drop_slot(slot)
     st.cluster.forget_agent(agent_id)
+    jobs.judge_new(st)
 
 
 def all_gone(st: State, words: str) -> None:

@@ -260,6 +260,31 @@ def test_an_impossible_job_starts_nothing_before_it_fails(kind: str) -> None:
     assert long(possible, "r0") in hands.running
 
 
+@pytest.mark.parametrize("news", ["offered", "lost"])
+def test_a_restored_job_is_judged_when_the_last_size_is_known(news: str) -> None:
+    """The first offers after a restart may come without one of the agents that the journal names.
+    The job is judged as soon as its size is known, or it is gone: reduces that would fit do not
+    start in between.
+    """
+    hands = JournaledHands()
+    hands.job(maps=2)
+    hands.offer("a", "b")
+    assert len(hands.running) == 2
+    strict: dict[str, Any] = {"job.fail-if-impossible": "true", "map.memory.mb": "80000"}
+    eager = {"job.reduce.slowstart.completedmaps": "0", "map.reduce.ratio": "0"}
+    job = hands.job(maps=1, reduces=1, **strict, **eager)
+    hands.restart()
+    hands.do(ev.Registered("framework"))
+    hands.offer("a", cpus=0.1, mem=100)
+    assert hands.core.st.jobs[job].state is JobState.RUNNING, "b may be large enough"
+    if news == "lost":
+        hands.do(ev.AgentLost(AgentId("b")))
+    else:
+        hands.offer("b", cpus=4)
+    assert hands.core.st.jobs[job].state is JobState.ABORTING
+    assert long(job, "r0") not in hands.running
+
+
 def test_reduces_wait_for_a_resource_of_the_whole_cluster() -> None:
     hands = Hands({"resources.global": "licenses:1"})
     job = hands.job(maps=1, reduces=2, reduce_resources_global="licenses:1")
