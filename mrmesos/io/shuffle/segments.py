@@ -9,12 +9,12 @@ decompressing it. Its CRC-32 in the index covers all of its bytes.
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from mrmesos.conf import AUTO, MAP_OUTPUT_CODEC, Conf, ConfError
 from mrmesos.io.columns.batches import cut
@@ -71,7 +71,7 @@ class _ChecksummedFile(io.RawIOBase):
         return True
 
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]  # what Arrow gives
-        self.crc32 = zlib.crc32(data, self.crc32)
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
         written = memoryview(data).nbytes
         self.length += written
         self._file.write(data)
@@ -161,7 +161,7 @@ def read_segment(
     buffer = source if isinstance(source, pa.Buffer) else pa.py_buffer(source)
     if buffer.size != segment.length:
         raise CorruptSegmentError(f"{name}: {buffer.size} bytes instead of {segment.length}")
-    if not checked and zlib.crc32(buffer) != segment.crc32:
+    if not checked and isal_zlib.crc32(buffer) != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")
     yield from _streams(pa.BufferReader(buffer), segment, segment.length, name)
 
@@ -183,7 +183,7 @@ def _verify_file(path: Path, segment: Segment, name: str) -> None:
             chunk = file.read(min(left, _CHUNK))
             if not chunk:
                 raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
-            crc32 = zlib.crc32(chunk, crc32)
+            crc32 = isal_zlib.crc32(chunk, crc32)
             left -= len(chunk)
     if crc32 != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")

@@ -7,7 +7,6 @@ parts in all runs, because a segment may contain several streams.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from isal import isal_zlib
 
 from mrmesos.conf import Conf
 from mrmesos.io.columns.batches import take
@@ -113,7 +113,7 @@ class UnsortedWriter:
                 part = segments[number]
                 rows += part.rows
                 for chunk in _chunks(path, part):
-                    crc32 = zlib.crc32(chunk, crc32)
+                    crc32 = isal_zlib.crc32(chunk, crc32)
                     target.write(chunk)
             return Segment(offset, target.tell() - offset, rows, crc32)
 
@@ -144,7 +144,7 @@ def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
             if not chunk:
                 raise CorruptSegmentError(f"{path}: cut short by {left} bytes")
             left -= len(chunk)
-            crc32 = zlib.crc32(chunk, crc32)
+            crc32 = isal_zlib.crc32(chunk, crc32)
             yield chunk
     if crc32 != segment.crc32:
         raise CorruptSegmentError(f"{path}: checksum does not match")

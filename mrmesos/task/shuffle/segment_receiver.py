@@ -11,13 +11,13 @@ import io
 import os
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+from isal import isal_zlib
 
 from mrmesos.io.shuffle.segments import Segment, read_segment
 from mrmesos.task.collect.sorted_runs import SortedRun
@@ -167,7 +167,7 @@ class Receiver:
             chunk = read(min(left, _CHUNK))
             if not chunk:
                 raise FetchError(f"the answer ended {left:,} bytes early")
-            found = zlib.crc32(chunk, found)
+            found = isal_zlib.crc32(chunk, found)
             left -= len(chunk)
             with self._lock:
                 self.bytes += len(chunk)
