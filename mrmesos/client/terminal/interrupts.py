@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from mrmesos.ending import LastCall
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HURRY_SECONDS = 0.5
 """Time after the second signal to kill our processes and to remove files."""
+_AGAIN_SECONDS = 0.01
+"""After a callback dropped the exception of the first signal, the signal is sent again."""
 
 
 class Interrupted(BaseException):
@@ -32,6 +35,9 @@ class Interrupts:
     stops waiting. An ignored SIGHUP (nohup) stays ignored. The main thread may be inside a call
     that handles no signals (a driver of a store). So another thread gets each signal as well, and
     ends the process when an orderly end takes too long (ending.py).
+
+    Python drops Interrupted in a callback, such as those of imports, forks and `__del__`. It then
+    calls `sys.unraisablehook`, where the signal is sent once more.
     """
 
     def __init__(self, end: Callable[[int], object] = os._exit) -> None:
@@ -43,6 +49,9 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._woken: tuple[socket.socket, socket.socket] | None = None
         self._fd_before = -1
+        self._hook_before = sys.unraisablehook
+        self._to_raise = self._to_hear = 0
+        """How many signals the handler and the listening thread will get once more."""
 
     def __enter__(self) -> Interrupts:
         self._woken = hears, wakes = socket.socketpair()
@@ -53,6 +62,7 @@ class Interrupts:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             self._before[number] = signal.signal(number, self._handle)
+        self._hook_before, sys.unraisablehook = sys.unraisablehook, self._dropped
         return self
 
     def __exit__(
@@ -61,6 +71,7 @@ class Interrupts:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        sys.unraisablehook = self._hook_before
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._fd_before, warn_on_full_buffer=False)
@@ -105,10 +116,26 @@ class Interrupts:
         with hears:
             while numbers := hears.recv(64):
                 for number in numbers:
-                    if number in self._before:
+                    if self._to_hear:
+                        self._to_hear -= 1
+                    elif number in self._before:
                         self.last_call.signalled(number)
 
+    def _dropped(self, dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, Interrupted):
+            self._hook_before(dropped)
+            return
+        self._to_raise += 1
+        self._to_hear += 1
+        main, number = threading.main_thread().ident, signal.Signals[self.signal_name]
+        again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (main, number))
+        again.daemon = True
+        again.start()
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._to_raise:
+            self._to_raise -= 1
+            raise Interrupted(self.signal_name)
         self._count += 1
         self.signal_name = signal.Signals(number).name
         if self._count > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -53,6 +54,48 @@ def test_the_first_signal_interrupts_and_the_second_hurries(
         send(number)
         assert interrupts.hurry.wait(20)
     assert signal.getsignal(number) is heeded
+
+
+class Dropping:
+    """Python drops what is raised in `__del__`."""
+
+    def __del__(self) -> None:
+        send(signal.SIGINT)
+
+
+def drop_and_wait() -> None:
+    Dropping()
+    threading.Event().wait(20)
+
+
+def test_a_signal_in_a_callback_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent again, and counts once."""
+    heard: list[int] = []
+    with Interrupts(end=no_end) as interrupts:
+        monkeypatch.setattr(interrupts.last_call, "signalled", heard.append)
+        listener = next(each for each in threading.enumerate() if each.name == "signals")
+        with pytest.raises(Interrupted, match="SIGINT"):
+            drop_and_wait()
+        assert not interrupts.hurry.is_set()
+        send(signal.SIGINT)
+        assert interrupts.hurry.wait(20)
+    listener.join(20)
+    assert heard == [signal.SIGINT, signal.SIGINT]
+
+
+def test_other_exceptions_in_callbacks_go_to_the_hook_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: told.append(dropped.exc_type))
+
+    class Failing:
+        def __del__(self) -> None:
+            raise LookupError
+
+    with Interrupts(end=no_end):
+        Failing()
+    assert told == [LookupError]
 
 
 def test_the_end_is_not_interrupted() -> None:
