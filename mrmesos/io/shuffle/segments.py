@@ -177,14 +177,15 @@ def _read(path: Path, segment: Segment, name: str) -> bytes:
 
 def _verify_file(path: Path, segment: Segment, name: str) -> None:
     crc32, left = 0, segment.length
-    with path.open("rb") as file:
+    space = memoryview(bytearray(_CHUNK))
+    with path.open("rb", buffering=0) as file:
         file.seek(segment.offset)
         while left:
-            chunk = file.read(min(left, _CHUNK))
-            if not chunk:
+            count = file.readinto(space[:left])
+            if not count:
                 raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
-            crc32 = isal_zlib.crc32(chunk, crc32)
-            left -= len(chunk)
+            crc32 = isal_zlib.crc32(space[:count], crc32)
+            left -= count
     if crc32 != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")
 

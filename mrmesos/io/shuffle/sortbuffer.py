@@ -34,7 +34,8 @@ from mrmesos.io.shuffle.segments import (
 
 Combine = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-_WRITE_BYTES = 1 << 20
+_WRITE_BYTES = 64 << 10
+"""Small pieces are written together. Longer ones, as most columns of a batch, are not copied."""
 
 DATA_NAME, INDEX_NAME = "output.data", "output.index"
 

@@ -27,7 +27,8 @@ from mrmesos.io.shuffle.segments import (
 )
 from mrmesos.io.shuffle.sortbuffer import DATA_NAME, INDEX_NAME, MapOutputFiles, named
 
-_BUFFER = 1 << 20
+_READ_BYTES = 1 << 20
+_WRITE_BYTES = 64 << 10  # as in `sortbuffer`
 
 Partitions = npt.NDArray[np.int32]
 
@@ -81,7 +82,7 @@ class UnsortedWriter:
         segments: list[Segment] = []
         # before the file exists, so that abort() always removes it
         self._runs.append((path, segments))
-        with named(path), path.open("wb", buffering=_BUFFER) as file:
+        with named(path), path.open("wb", buffering=_WRITE_BYTES) as file:
             segments.extend(segment(file, number) for number in range(self._num_partitions))
 
     def finish(self) -> MapOutputFiles:
@@ -140,7 +141,7 @@ def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
         file.seek(segment.offset)
         left = segment.length
         while left:
-            chunk = file.read(min(left, _BUFFER))
+            chunk = file.read(min(left, _READ_BYTES))
             if not chunk:
                 raise CorruptSegmentError(f"{path}: cut short by {left} bytes")
             left -= len(chunk)
