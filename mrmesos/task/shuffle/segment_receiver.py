@@ -25,6 +25,7 @@ from mrmesos.task.shuffle.peers import FetchError
 from mrmesos.wire.shuffle import FrameHeader
 from mrmesos.wire.task import MapOutput
 
+_Chunk = bytes | memoryview
 _CHUNK = 1 << 20
 _HEADER_MAX = 64 << 10
 _WAITS_MAX = 4
@@ -112,10 +113,9 @@ class Receiver:
             raise NotServed(f"its file cannot be opened: {exc}") from exc
         with file:
             file.seek(header.offset)
-            chunks = self._chunks(partial(_read, file), header)
-            source = self._in_memory(chunks, header.length)
-            if source is not None:
-                return _fetched(header, source, 0)
+            if self._reserve(header.length):
+                return _fetched(header, self._read_in_place(file, header), 0)
+            chunks = self._chunks(partial(_fill, file, memoryview(bytearray(_CHUNK))), header)
             link = path.with_name(f"{header.attempt_id}.linked")
             if not _linked(header.path, link):
                 return _fetched(header, path, _append(path, chunks))
@@ -123,7 +123,7 @@ class Receiver:
                 pass  # only to check them
             return _fetched(header, link, header.offset)
 
-    def _in_memory(self, chunks: Iterator[bytes], length: int) -> bytearray | None:
+    def _in_memory(self, chunks: Iterator[_Chunk], length: int) -> bytearray | None:
         """The chunks together; None if there is no memory for them, and then none is read."""
         if not self._reserve(length):
             return None
@@ -136,6 +136,22 @@ class Receiver:
             self._give_back(length)
             raise
         return joined
+
+    def _read_in_place(self, file: io.FileIO, header: FrameHeader) -> bytearray:
+        """Read and check a segment. `header.length` bytes are reserved for it."""
+        try:
+            whole = bytearray(header.length)
+            space = memoryview(whole)
+
+            def fill(size: int) -> memoryview:
+                return _fill(file, space[file.tell() - header.offset :], size)
+
+            for _ in self._chunks(fill, header):
+                pass  # they are in place
+        except BaseException:
+            self._give_back(header.length)
+            raise
+        return whole
 
     def drop(self, fetched: Fetched) -> None:
         """Free a segment that is no longer wanted."""
@@ -153,7 +169,7 @@ class Receiver:
         with self._lock:
             self._budget += length
 
-    def _chunks(self, read: Callable[[int], bytes | None], header: FrameHeader) -> Iterator[bytes]:
+    def _chunks(self, read: Callable[[int], _Chunk], header: FrameHeader) -> Iterator[_Chunk]:
         found = 0
         left = due = header.length
         deadline = 0.0
@@ -181,15 +197,18 @@ def _fetched(header: FrameHeader, source: bytearray | Path, offset: int) -> Fetc
     return Fetched(header.attempt_id, source, segment)
 
 
-def _read(file: io.FileIO, size: int) -> bytes:
-    """The next bytes of a file in which there must be more. Raises NotServed."""
+def _fill(file: io.FileIO, space: memoryview, size: int) -> memoryview:
+    """The next bytes of a file in which there must be more, at the start of `space`.
+
+    Raises NotServed.
+    """
     try:
-        data = file.read(size)
+        count = file.readinto(space[:size])
     except OSError as exc:
         raise NotServed(f"its file cannot be read: {exc}") from exc
-    if not data:
+    if not count:
         raise NotServed("its file has become shorter")
-    return data
+    return space[:count]
 
 
 def _linked(path: str, link: Path) -> bool:
@@ -203,7 +222,7 @@ def _linked(path: str, link: Path) -> bool:
     return True
 
 
-def _append(path: Path, chunks: Iterator[bytes]) -> int:
+def _append(path: Path, chunks: Iterator[_Chunk]) -> int:
     """Append the segment to a thread's file. Returns its offset there.
 
     If the segment does not arrive whole, the file is cut back, because it may be tried many times.
@@ -220,7 +239,7 @@ def _append(path: Path, chunks: Iterator[bytes]) -> int:
     return offset
 
 
-def _write(file: io.FileIO, chunk: bytes, path: Path) -> None:
+def _write(file: io.FileIO, chunk: _Chunk, path: Path) -> None:
     try:
         view = memoryview(chunk)
         while view:
