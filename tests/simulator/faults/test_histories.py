@@ -32,6 +32,7 @@ BROKEN_ONCE = {
     ("tasks", 5008): "a healthy warm TaskTracker left with the silent one of its agent",
     ("crashing", 83360): "a restored job that no agent can run started a map before it failed",
     ("crashing", 100144): "the world did not know that a JobTracker may not know all agents' sizes",
+    ("crashing", 1893308): "an impossible job was judged by the first offers after a restart only",
     ("cut", 106): "the start of an attempt wiped out why the other reduces of its job waited",
 }
 """Histories that broke a promise once, and why. tests/jobtracker/core/test_event_order.py has

@@ -203,8 +203,8 @@ def fail_if_impossible(st: State, job: JobInProgress) -> bool:
 def judge_new(st: State) -> None:
     """The same for all new and restored jobs, before one of their tasks starts.
 
-    A job stays unjudged while the size of an agent is unknown. So this is called whenever a size
-    becomes known, or an agent without one leaves.
+    A job stays unjudged while the size of an agent is unknown. So this is called before each choice
+    of a task, for offers and for slots, and when an agent is lost.
     """
     waiting, st.offers.unjudged = st.offers.unjudged, []
     for job_id in waiting:

@@ -6,7 +6,7 @@ each free slot its next attempt or its end.
 
 from __future__ import annotations
 
-from mrmesos.jobtracker.core.handlers import attempts, trackers
+from mrmesos.jobtracker.core.handlers import attempts, jobs, trackers
 from mrmesos.jobtracker.core.messages.commands import Acknowledge, KillSlot
 from mrmesos.jobtracker.core.messages.events import EndCause, SlotStatus, SlotUpdated
 from mrmesos.jobtracker.core.model.agent import Agent
@@ -162,6 +162,8 @@ def serve(st: State, slot: Slot) -> None:
     ):
         end_slot(st, slot)
         return
+    if st.offers.unjudged:
+        jobs.judge_new(st)
     chances, room = st.index.chances, Fit(slot.capacity)
     choice = find_task(st.index, agent, tracker, room.fits, slot.role)
     if isinstance(choice, Found):

@@ -139,8 +139,8 @@ class OfferFlow:
     largest: Amounts = field(default_factory=dict)
     """The largest offer of any agent so far."""
     unjudged: list[str] = field(default_factory=list)
-    """New or restored jobs that fail if no agent can run them. The offers that make the last size
-    of an agent known decide, before they start a task.
+    """New or restored jobs that fail if no agent can run them. This is decided before the first
+    choice of a task for which the sizes of all agents are known.
     """
     taken: int = 0
     """How many offers were accepted."""

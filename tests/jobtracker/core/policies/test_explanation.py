@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mrmesos.jobtracker.core.handlers import offers as offers_module
 from mrmesos.jobtracker.core.messages import events as ev
@@ -29,7 +30,17 @@ from mrmesos.wire.explain import Reason, Why
 from mrmesos.wire.ids import SETS, AgentId, HostName, TaskKind
 from mrmesos.wire.job import JobState
 from mrmesos.wire.task import ErrorKind
-from tests.jobtracker.harness import SILENCE, Hands, launches, long, reducing, scalar, spec, started
+from tests.jobtracker.harness import (
+    SILENCE,
+    Hands,
+    launches,
+    long,
+    reducing,
+    scalar,
+    spec,
+    splits,
+    started,
+)
 from tests.jobtracker.journaled import JournaledHands
 
 
@@ -283,6 +294,24 @@ def test_a_restored_job_is_judged_when_the_last_size_is_known(news: str) -> None
         hands.offer("b", cpus=4)
     assert hands.core.st.jobs[job].state is JobState.ABORTING
     assert long(job, "r0") not in hands.running
+
+
+def test_a_slot_that_a_session_kept_starts_nothing_of_an_impossible_job() -> None:
+    """Offers came while the job was planned, so it can be judged before the next ones."""
+    strict = {"job_fail-if-impossible": "true", "map_memory_mb": "64000", "map_reduce_ratio": "0"}
+    hands = Hands()
+    first = hands.job(maps=1, session="s")
+    hands.offer("a", cpus=2)
+    hands.beat(hands.tracker_of[long(first, "m0")])
+    job = hands.core.next_job_id()
+    eager = spec(1, job_reduce_slowstart_completedmaps="0", **strict)
+    hands.do(ev.JobSubmitted(job, replace(eager, session="s"), "token"))
+    hands.now += 0.1
+    hands.offer("b")
+    hands.end(long(first, "m0"))
+    assert hands.core.st.slots.held
+    assert not started(hands.do(ev.JobPlanned(job, splits(()))))
+    assert hands.core.st.jobs[job].state is JobState.ABORTING
 
 
 def test_reduces_wait_for_a_resource_of_the_whole_cluster() -> None:
