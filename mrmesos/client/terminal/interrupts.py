@@ -135,11 +135,12 @@ class Interrupts:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._to_raise:
             self._to_raise -= 1
-            raise Interrupted(self.signal_name)
+            if not self._cleaning:
+                raise Interrupted(self.signal_name)
+            return
         self._count += 1
         self.signal_name = signal.Signals(number).name
         if self._count > 1:
             self.hurry.set()
         elif not self._cleaning:
-            self._cleaning = True
             raise Interrupted(self.signal_name)

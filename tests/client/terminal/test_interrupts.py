@@ -83,6 +83,24 @@ def test_a_signal_in_a_callback_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> 
     assert heard == [signal.SIGINT, signal.SIGINT]
 
 
+def test_a_signal_that_is_sent_again_does_not_interrupt_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    again = threading.Event()
+
+    def kill(thread: int, number: signal.Signals) -> None:
+        signal_thread(thread, number)
+        again.set()
+
+    signal_thread = signal.pthread_kill
+    monkeypatch.setattr(signal, "pthread_kill", kill)
+    with Interrupts(end=no_end) as interrupts:
+        Dropping()
+        interrupts.begin_cleanup()
+        assert again.wait(20)
+        assert not interrupts.hurry.is_set()
+
+
 def test_other_exceptions_in_callbacks_go_to_the_hook_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
