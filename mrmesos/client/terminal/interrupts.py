@@ -52,6 +52,7 @@ class Interrupts:
         self._hook_before = sys.unraisablehook
         self._to_raise = self._to_hear = 0
         """How many signals the handler and the listening thread will get once more."""
+        self._again: threading.Timer | None = None
 
     def __enter__(self) -> Interrupts:
         self._woken = hears, wakes = socket.socketpair()
@@ -72,6 +73,10 @@ class Interrupts:
         trace: TracebackType | None,
     ) -> None:
         sys.unraisablehook = self._hook_before
+        self._cleaning = True
+        if self._again is not None:  # or else the handler from before would get its signal
+            self._again.cancel()
+            self._again.join()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._fd_before, warn_on_full_buffer=False)
@@ -128,9 +133,9 @@ class Interrupts:
         self._to_raise += 1
         self._to_hear += 1
         main, number = threading.main_thread().ident, signal.Signals[self.signal_name]
-        again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (main, number))
-        again.daemon = True
-        again.start()
+        self._again = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, (main, number))
+        self._again.daemon = True
+        self._again.start()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._to_raise:

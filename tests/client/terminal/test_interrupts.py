@@ -101,6 +101,20 @@ def test_a_signal_that_is_sent_again_does_not_interrupt_the_end(
         assert not interrupts.hurry.is_set()
 
 
+def test_nothing_is_sent_again_after_the_block() -> None:
+    got: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: got.append(number))
+    try:
+        with Interrupts(end=no_end):
+            Dropping()
+        for each in threading.enumerate():
+            if isinstance(each, threading.Timer) and each.function is signal.pthread_kill:
+                each.join(20)
+        assert not got
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_other_exceptions_in_callbacks_go_to_the_hook_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
