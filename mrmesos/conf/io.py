@@ -23,7 +23,7 @@ MAP_OUTPUT_CODEC = declare(
     "auto|lz4|zstd|none",
     "Compression of map output. `auto`: lz4 for each partition of a map's output whose sample "
     "becomes a third smaller by it. Output that stays on one machine (TaskTrackers at loopback "
-    "addresses) and fits half its memory is then not compressed.",
+    "addresses) and is not larger than its memory is then not compressed.",
 )
 SHUFFLE_PARALLELCOPIES = declare(
     "reduce.shuffle.parallelcopies",

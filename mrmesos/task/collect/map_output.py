@@ -37,7 +37,7 @@ def remove_output(work_dir: Path) -> None:
 def raw_bytes(tracker_url: str, num_maps: int, memory: int) -> int:
     """Most bytes of one map's output that stay as they are although compression would save a third.
 
-    They are the map's part of half the machine's memory. 0 if other machines may fetch them. None
+    They are the map's part of the machine's memory. 0 if other machines may fetch them. None
     can reach a TaskTracker at a loopback address.
     """
     host = urlsplit(tracker_url).hostname or ""
@@ -45,4 +45,4 @@ def raw_bytes(tracker_url: str, num_maps: int, memory: int) -> int:
         stays = ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name
         stays = host == "localhost"
-    return memory // 2 // max(1, num_maps) if stays else 0
+    return memory // max(1, num_maps) if stays else 0
