@@ -31,6 +31,7 @@ LOOK = 16
 """This many bytes tell whether a member begins. Only at the end of the file there are fewer."""
 _ONE_FIELD = (b"\x00", b"\x04", b"\x08", b"\x10")
 """Flags of a gzip header with at most one optional field: extra, name or comment (RFC 1952)."""
+_GZIP_WINDOW_BITS = 31  # zlib: the largest window, and a header of gzip
 _LEGACY_BYTES = 8 << 20
 _LEGACY_PACKED = _LEGACY_BYTES + (_LEGACY_BYTES >> 7)
 _CHUNK_MAX = 1 << 17
@@ -63,10 +64,10 @@ class MemberDecoder(Protocol):
 
 
 class _Inflate:
-    """zlib's decompressor with the interface of the others."""
+    """zlib's decompressor of gzip with the interface of the others."""
 
-    def __init__(self, window_bits: int) -> None:
-        self._inflate = zlib.decompressobj(window_bits)
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(_GZIP_WINDOW_BITS)
 
     @property
     def eof(self) -> bool:
@@ -222,7 +223,7 @@ def _gzip(head: bytes) -> MemberDecoder:
     """isal is three times as fast as zlib. But it does not check the CRC of a header, and it loses
     a header of several optional fields that it gets in two pieces.
     """
-    return IgzipDecompressor(flag=DECOMP_GZIP) if head[3:4] in _ONE_FIELD else _Inflate(31)
+    return IgzipDecompressor(flag=DECOMP_GZIP) if head[3:4] in _ONE_FIELD else _Inflate()
 
 
 def _zstd() -> MemberDecoder:
