@@ -26,6 +26,7 @@ __all__ = [
     "Segment",
     "codec_of",
     "read_segment",
+    "stored_bytes",
     "write_segment",
 ]
 
@@ -152,7 +153,8 @@ def read_segment(
         if segment.length == 0:
             return
         if segment.length > _AT_ONCE:
-            _verify_file(source, segment, name)
+            for _ in stored_bytes(source, segment, name):
+                pass  # only to check them
             with pa.OSFile(str(source), "rb") as file:
                 file.seek(segment.offset)
                 yield from _streams(file, segment, segment.offset + segment.length, name)
@@ -175,9 +177,13 @@ def _read(path: Path, segment: Segment, name: str) -> bytes:
     return data
 
 
-def _verify_file(path: Path, segment: Segment, name: str) -> None:
+def stored_bytes(path: Path, segment: Segment, name: str) -> Iterator[memoryview]:
+    """The bytes of a segment in a file. A piece is valid until the next one is read.
+
+    They are checked after the last of them. Raises OSError, and CorruptSegmentError with `name`.
+    """
     crc32, left = 0, segment.length
-    space = memoryview(bytearray(_CHUNK))
+    space = memoryview(bytearray(min(left, _CHUNK)))
     with path.open("rb", buffering=0) as file:
         file.seek(segment.offset)
         while left:
@@ -186,6 +192,7 @@ def _verify_file(path: Path, segment: Segment, name: str) -> None:
                 raise CorruptSegmentError(f"{name}: cut short by {left} bytes")
             crc32 = isal_zlib.crc32(space[:count], crc32)
             left -= count
+            yield space[:count]
     if crc32 != segment.crc32:
         raise CorruptSegmentError(f"{name}: checksum does not match")
 

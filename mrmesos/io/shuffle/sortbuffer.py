@@ -34,7 +34,7 @@ from mrmesos.io.shuffle.segments import (
 
 Combine = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-_WRITE_BYTES = 64 << 10
+WRITE_BYTES = 64 << 10
 """Small pieces are written together. Longer ones, as most columns of a batch, are not copied."""
 
 DATA_NAME, INDEX_NAME = "output.data", "output.index"
@@ -213,7 +213,7 @@ class MapOutputWriter:
         self._run_number += 1
         self._runs.append(run)  # before the file exists, so that abort() always removes it
         codec = codec_within(self._codec, self._counters["MAP_OUTPUT_BYTES"], self._raw_bytes)
-        with named(run.path), run.path.open("wb", buffering=_WRITE_BYTES) as file:
+        with named(run.path), run.path.open("wb", buffering=WRITE_BYTES) as file:
             for number in range(self._num_partitions):
                 batches = partition(number)
                 if combine is not None:

@@ -20,15 +20,18 @@ from mrmesos.conf import Conf
 from mrmesos.io.columns.batches import take
 from mrmesos.io.shuffle.index import MapOutputIndex, Segment
 from mrmesos.io.shuffle.segments import (
-    CorruptSegmentError,
     codec_of,
     codec_within,
+    stored_bytes,
     write_segment,
 )
-from mrmesos.io.shuffle.sortbuffer import DATA_NAME, INDEX_NAME, MapOutputFiles, named
-
-_READ_BYTES = 1 << 20
-_WRITE_BYTES = 64 << 10  # as in `sortbuffer`
+from mrmesos.io.shuffle.sortbuffer import (
+    DATA_NAME,
+    INDEX_NAME,
+    WRITE_BYTES,
+    MapOutputFiles,
+    named,
+)
 
 Partitions = npt.NDArray[np.int32]
 
@@ -82,7 +85,7 @@ class UnsortedWriter:
         segments: list[Segment] = []
         # before the file exists, so that abort() always removes it
         self._runs.append((path, segments))
-        with named(path), path.open("wb", buffering=_WRITE_BYTES) as file:
+        with named(path), path.open("wb", buffering=WRITE_BYTES) as file:
             segments.extend(segment(file, number) for number in range(self._num_partitions))
 
     def finish(self) -> MapOutputFiles:
@@ -132,20 +135,7 @@ class UnsortedWriter:
             (self._directory / name).unlink(missing_ok=True)
 
 
-def _chunks(path: Path, segment: Segment) -> Iterator[bytes]:
-    """The bytes of a segment. They are checked after the last of them."""
-    if not segment.length:
-        return
-    crc32 = 0
-    with named(path), path.open("rb", buffering=0) as file:
-        file.seek(segment.offset)
-        left = segment.length
-        while left:
-            chunk = file.read(min(left, _READ_BYTES))
-            if not chunk:
-                raise CorruptSegmentError(f"{path}: cut short by {left} bytes")
-            left -= len(chunk)
-            crc32 = isal_zlib.crc32(chunk, crc32)
-            yield chunk
-    if crc32 != segment.crc32:
-        raise CorruptSegmentError(f"{path}: checksum does not match")
+def _chunks(path: Path, segment: Segment) -> Iterator[memoryview]:
+    if segment.length:
+        with named(path):
+            yield from stored_bytes(path, segment, str(path))
